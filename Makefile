@@ -1,0 +1,58 @@
+# Every target works on a machine with Python >= 3.11 and make: the environment is made on first
+# use and made anew when pyproject.toml changes. `make PYTHON=/path/to/python` names another one.
+
+PYTHON ?= $(shell .ci/pythons --oldest 3.11)
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+VERSIONS := 3.11 3.12 3.13
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PYTEST_ARGS ?=
+
+.PHONY: help demo test test-here test-versions check fix types cov bench clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(READY) ## store, change and query 28,000 airports in a SQLite file
+	$(BIN)/uow demo
+
+test: test-here test-versions ## run every test on this Python, then on each other version found
+
+test-here: $(READY)
+	.ci/test $(VENV) $(PYTEST_ARGS)
+
+test-versions: $(READY)
+	.ci/test-versions $(BIN)/python $(VERSIONS) -- $(PYTEST_ARGS)
+
+check: $(READY) types ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fix: $(READY) ## repair what the linter can, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY) ## mypy strict and pyright strict
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+cov: $(READY) ## run every test with branch coverage; the report is in htmlcov/
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --quiet --numprocesses auto -m "not timing" $(PYTEST_ARGS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage html -q
+	$(BIN)/coverage report
+
+bench: $(READY) ## measure the SQLite rows of the performance budget
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environments and what the tools left
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage*
+
+# The stamp is written last: an install that was cut short is done again.
+$(READY): pyproject.toml
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) --upgrade 'pip>=25.1'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[demo]' --group dev
+	touch $(READY)

@@ -1,0 +1,1 @@
+"""The performance budget, measured: `python -m benchmarks` (or `make bench`)."""

@@ -1,0 +1,430 @@
+"""How single values are kept as text, whole numbers or bytes, shared by the SQL dialects.
+
+Encoders are never given None and never say a value in their errors. Every text form sorts and
+compares as the values do, except decimals, which have a collation of their own.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
+from functools import partial
+from operator import attrgetter
+from typing import Any, TypeVar, cast
+from uuid import UUID, SafeUUID
+
+from uow.dialects import _json
+from uow.dialects.base import Decoder, Encoder
+from uow.errors import MappingError
+from uow.types import (
+    Array,
+    Binary,
+    Boolean,
+    ColumnType,
+    Date,
+    DateTime,
+    EnumType,
+    Float,
+    Integer,
+    Interval,
+    Json,
+    Numeric,
+    RangeType,
+    Text,
+    Time,
+    Uuid,
+)
+
+__all__ = [
+    "array_from_json",
+    "array_to_json",
+    "decimal_text",
+    "decode_instant",
+    "decode_interval",
+    "decode_uuid",
+    "encode_finite_float",
+    "encode_float",
+    "encode_instant",
+    "encode_interval",
+    "encode_naive",
+    "encode_time",
+    "encode_uuid",
+    "enum_decoder",
+    "enum_encoder",
+    "enum_store_type",
+    "json_decoder",
+    "json_encoder",
+    "range_from_text",
+    "range_to_text",
+]
+
+E = TypeVar("E", bound=enum.Enum)
+
+EXACT = Context(prec=4000, Emax=10000, Emin=-10000, traps=[Inexact, InvalidOperation, Overflow])
+"""Decimal arithmetic that raises instead of rounding."""
+
+MAX_DECIMAL_EXPONENT = 1000
+_MICROSECOND = timedelta(microseconds=1)
+_MAX_MICROSECONDS = 2**63 - 1
+
+
+# -- decimals
+
+
+def decimal_text(
+    value: Decimal | int, scale: int | None = None, precision: int | None = None
+) -> str:
+    """Write a decimal without exponent, with exactly `scale` digits after the point.
+
+    Without a scale trailing zeros are dropped, so that equal numbers have equal text.
+
+    Raises:
+        ValueError: not finite, or it would have to be rounded, or is longer than `precision`.
+    """
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError("a decimal that is NaN or infinite cannot be stored")
+    if number and abs(number.adjusted()) > MAX_DECIMAL_EXPONENT:
+        raise ValueError(f"a decimal over {MAX_DECIMAL_EXPONENT} digits cannot be stored")
+    if scale is None:
+        number = number.normalize(EXACT)
+    else:
+        try:
+            number = number.quantize(Decimal((0, (1,), -scale)), context=EXACT)
+        except DecimalException:
+            raise ValueError(f"more than {scale} digits after the point") from None
+    if precision is not None and number and number.adjusted() >= precision - (scale or 0):
+        raise ValueError(f"more than {precision - (scale or 0)} digits before the point")
+    text = format(number, "f")
+    return text[1:] if not number and text[0] == "-" else text
+
+
+# -- numbers
+
+
+def encode_float(value: Any) -> float:
+    """Refuse NaN: the store would keep NULL."""
+    number = float(value)
+    if number != number:
+        raise ValueError("NaN cannot be stored")
+    return number
+
+
+def encode_finite_float(value: Any) -> float:
+    """Refuse NaN and infinity."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("NaN and infinity cannot be stored")
+    return number
+
+
+# -- date and time
+
+
+def encode_instant(value: datetime) -> str:
+    """Write an aware datetime as UTC text of fixed width."""
+    return _to_utc(value).isoformat(" ", "microseconds")
+
+
+def decode_instant(text: str) -> datetime:
+    """Read UTC text; text without an offset is UTC too."""
+    value = datetime.fromisoformat(text)
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def encode_naive(value: datetime) -> str:
+    """Write a naive datetime as text of fixed width."""
+    if value.tzinfo is not None:
+        raise ValueError("expected a datetime without a time zone")
+    return value.isoformat(" ", "microseconds")
+
+
+def instant_to_naive_utc(value: datetime) -> datetime:
+    """Give the UTC wall time of an instant, for stores that keep no offset."""
+    return _to_utc(value).replace(tzinfo=None)
+
+
+def naive_utc_to_instant(value: datetime) -> datetime:
+    """Say that a wall time read from the store is UTC."""
+    return value.replace(tzinfo=UTC)
+
+
+def _to_utc(value: datetime) -> datetime:
+    if value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise ValueError("expected a datetime with a time zone")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("an instant outside of the years 1 to 9999 UTC") from None
+
+
+def encode_time(value: time) -> str:
+    """Write a time of day as text of fixed width."""
+    if value.tzinfo is not None:
+        raise ValueError("expected a time without a time zone")
+    return value.isoformat("microseconds")
+
+
+def encode_interval(value: timedelta) -> int:
+    """Count microseconds."""
+    count = value // _MICROSECOND
+    if not -_MAX_MICROSECONDS <= count <= _MAX_MICROSECONDS:
+        raise ValueError("an interval over 292,000 years cannot be stored")
+    return count
+
+
+def decode_interval(value: int) -> timedelta:
+    """Read a count of microseconds."""
+    return timedelta(microseconds=value)
+
+
+# -- UUIDs
+
+encode_uuid: Encoder = attrgetter("bytes")
+"""Write a UUID as its 16 bytes."""
+
+_set_slot = object.__setattr__
+_new_uuid = cast("Callable[[type[UUID]], UUID]", object.__new__)
+_from_bytes = int.from_bytes
+_unknown = SafeUUID.unknown
+
+
+def decode_uuid(value: bytes) -> UUID:
+    """Read 16 bytes. The constructor's checks are left out: the store's values are trusted."""
+    result = _new_uuid(UUID)
+    _set_slot(result, "int", _from_bytes(value, "big"))
+    _set_slot(result, "is_safe", _unknown)
+    return result
+
+
+# -- enums
+
+
+def enum_store_type(enum_class: type[enum.Enum]) -> ColumnType:
+    """Say what the members of an enum are kept as: their text, their number, or their name."""
+    values = [member.value for member in enum_class]
+    if values and all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+        return Integer()
+    return Text()
+
+
+def enum_encoder(enum_class: type[enum.Enum]) -> Encoder:
+    """Give the function that turns a member into what is kept."""
+    if _kept_by_name(enum_class):
+        return attrgetter("name")
+    return attrgetter("value")
+
+
+def enum_decoder(enum_class: type[E]) -> Decoder:
+    """Give the function that finds the member again.
+
+    It raises ValueError where the store holds what is no member.
+    """
+    if issubclass(enum_class, enum.Flag):
+        return enum_class
+    by_name = _kept_by_name(enum_class)
+    members = {(m.name if by_name else m.value): m for m in enum_class}
+
+    def decode(stored: object) -> E:
+        try:
+            return members[stored]
+        except KeyError:
+            raise ValueError(f"the store holds no member of {enum_class.__name__}") from None
+
+    return decode
+
+
+def _kept_by_name(enum_class: type[enum.Enum]) -> bool:
+    values = [member.value for member in enum_class]
+    if isinstance(enum_store_type(enum_class), Integer):
+        return False
+    return not all(isinstance(value, str) for value in values)
+
+
+# -- JSON
+
+
+def json_encoder(annotation: object) -> Encoder:
+    """Give the function that writes a value of a type hint as JSON text."""
+    unstructure = _json_values().unstructurer(annotation)
+    if unstructure is None:
+        return _json.dumps
+
+    def encode(value: Any) -> str:
+        return _json.dumps(unstructure(value))
+
+    return encode
+
+
+def json_decoder(annotation: object) -> Decoder:
+    """Give the function that reads JSON text as a value of a type hint."""
+    structure = _json_values().structurer(annotation)
+    if structure is None:
+        return _json.loads
+
+    def decode(text: str | bytes) -> Any:
+        return structure(_json.loads(text))
+
+    return decode
+
+
+def _json_values() -> Any:
+    # Embedded values are the mapping's business; a dialect alone must work without its converter.
+    from uow.mapping import json_values
+
+    return json_values
+
+
+# -- items of arrays and ranges, as JSON or text
+
+
+def array_to_json(item: ColumnType) -> Encoder:
+    """Give the function that writes a list of `item` as JSON text."""
+    encode = _item_codec(item)[0]
+
+    def encode_array(values: Any) -> str:
+        return _json.dumps([None if v is None else encode(v) for v in values])
+
+    return encode_array
+
+
+def array_from_json(item: ColumnType) -> Decoder:
+    """Give the function that reads JSON text as a list of `item`."""
+    decode = _item_codec(item)[1]
+
+    def decode_array(text: str | bytes) -> list[Any]:
+        return [None if v is None else decode(v) for v in _json.loads(text)]
+
+    return decode_array
+
+
+def range_to_text(item: ColumnType) -> Encoder:
+    """Give the function that writes a `Range` as canonical text, `[lower,upper)`.
+
+    Ranges over whole numbers and days get their lower bound in and their upper bound out, as in
+    PostgreSQL ("Discrete Range Types" in its manual, section 8.17.7), so equal ranges have equal text.
+    """
+    encode = _item_codec(item)[0]
+    step = _range_step(item)
+
+    def encode_range(value: Any) -> str:
+        lower, upper, bounds = value.lower, value.upper, value.bounds
+        if lower is not None and upper is not None and lower > upper:
+            raise ValueError("the lower bound of a range lies above its upper bound")
+        if step is not None:
+            if lower is not None and bounds[0] == "(":
+                lower, bounds = lower + step, "[" + bounds[1]
+            if upper is not None and bounds[1] == "]":
+                upper, bounds = upper + step, bounds[0] + ")"
+        if (
+            lower is not None
+            and upper is not None
+            and (lower > upper or (lower == upper and bounds != "[]"))
+        ):
+            return "empty"
+        left = "(" if lower is None else f"{bounds[0]}{encode(lower)}"
+        right = ")" if upper is None else f"{encode(upper)}{bounds[1]}"
+        return f"{left},{right}"
+
+    return encode_range
+
+
+def range_from_text(item: ColumnType, empty: object = None) -> Decoder:
+    """Give the function that reads the text of a range.
+
+    Args:
+        item: what it ranges over.
+        empty: what stands for the empty range; None for `Range(x, x)` of the type's zero.
+    """
+    from uow.values import Range
+
+    decode = _item_codec(item)[1]
+    zero = empty if empty is not None else _zero(item)
+
+    def decode_range(text: str) -> Range[Any]:
+        if text == "empty":
+            return Range(zero, zero, "[)")
+        lower, _, upper = text[1:-1].partition(",")
+        return Range(
+            decode(_number(item, lower)) if lower else None,
+            decode(_number(item, upper)) if upper else None,
+            text[0] + text[-1],
+        )
+
+    return decode_range
+
+
+def _number(item: ColumnType, text: str) -> object:
+    if isinstance(item, Integer):
+        return int(text)
+    if isinstance(item, Float):
+        return float(text)
+    return text.strip('"')
+
+
+def _range_step(item: ColumnType) -> Any:
+    if isinstance(item, Integer):
+        return 1
+    if isinstance(item, Date):
+        return timedelta(days=1)
+    return None
+
+
+def _zero(item: ColumnType) -> object:
+    match item:
+        case Integer():
+            return 0
+        case Float():
+            return 0.0
+        case Numeric():
+            return Decimal(0)
+        case Date():
+            return date(2000, 1, 1)
+        case DateTime(timezone=True):
+            return datetime(2000, 1, 1, tzinfo=UTC)
+        case _:
+            return datetime(2000, 1, 1)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _item_codec(item: ColumnType) -> tuple[Encoder, Decoder]:
+    """Give the functions between an item and what JSON holds for it."""
+    match item:
+        case Integer() | Boolean() | Text():
+            return _same, _same
+        case Float():
+            return encode_finite_float, float
+        case Numeric(precision=precision, scale=scale):
+            return partial(decimal_text, scale=scale, precision=precision), Decimal
+        case Uuid():
+            return str, UUID
+        case Date():
+            return date.isoformat, date.fromisoformat
+        case Time():
+            return encode_time, time.fromisoformat
+        case DateTime(timezone=True):
+            return encode_instant, decode_instant
+        case DateTime():
+            return encode_naive, datetime.fromisoformat
+        case Interval():
+            return encode_interval, decode_interval
+        case Binary():
+            return bytes.hex, bytes.fromhex
+        case EnumType(enum_class=enum_class):
+            return enum_encoder(enum_class), enum_decoder(enum_class)
+        case Array(item=inner):
+            encode, decode = _item_codec(inner)
+            return (
+                lambda values: [None if v is None else encode(v) for v in values],
+                lambda values: [None if v is None else decode(v) for v in values],
+            )
+        case Json() | RangeType() | _:
+            raise MappingError(f"{type(item).__name__} cannot be an item of an array or a range")

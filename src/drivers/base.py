@@ -1,0 +1,222 @@
+"""The boundary to client libraries: what a driver must supply, listed once.
+
+A driver module holds a `Driver` (how to reach one database) and its `Connection`s. Client
+errors end here: whatever a method raises is of `uow.errors`, with the client's error as
+`__cause__`, or it is a cancellation, which passes through unchanged.
+
+Rules every connection keeps:
+
+* A cancelled call leaves the connection usable, or closed with `is_closed` true; never between.
+* `in_transaction` is the store's own answer, true to the moment after every call and error.
+* Nothing is retried, except a statement that only reads and of which no row was handed out.
+* One call at a time: the caller sees to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import attrs
+
+from uow.statement import Many, Statement
+
+if TYPE_CHECKING:
+    from uow.url import URL
+
+__all__ = [
+    "Connection",
+    "Driver",
+    "DriverFactory",
+    "Many",
+    "Row",
+    "Rows",
+    "Statement",
+    "TransactionOptions",
+]
+
+Row: TypeAlias = tuple[Any, ...]
+"""One row, values in column order, as the store gives them (dialects decode)."""
+
+
+@attrs.frozen
+class Rows:
+    """What a statement of unknown kind answered.
+
+    Attributes:
+        columns: the names of the columns, empty if the statement returns none.
+        rows: one tuple a row, in column order.
+        count: rows returned, or rows matched by a statement that returns none.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+    count: int
+
+
+@attrs.frozen
+class TransactionOptions:
+    """How a transaction begins.
+
+    Attributes:
+        isolation: an SQL isolation level in capitals, or None for the store's default.
+        read_only: refuse writes.
+        deferrable: wait for a safe snapshot, where the store has that.
+        defer_constraints: check foreign keys at COMMIT, where the store can.
+    """
+
+    isolation: str | None = None
+    read_only: bool = False
+    deferrable: bool = False
+    defer_constraints: bool = False
+
+
+class Connection(Protocol):
+    """One connection. Not made for two tasks at a time."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can no longer be used. Never blocks."""
+        ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the store holds an open transaction. Never blocks."""
+        ...
+
+    @property
+    def needs_reset(self) -> bool:
+        """Whether `reset` must run before the next borrower. Never blocks.
+
+        True with an open transaction, an open stream, or session state that was changed; a
+        connection that only ran compiled statements answers False and is handed on as it is.
+        """
+        ...
+
+    def taint(self) -> None:
+        """Note that somebody had the client's own handle: `reset` must then clear all, or close.
+
+        `run` notes by itself what changes session state.
+        """
+        ...
+
+    async def fetch(self, statement: Statement) -> list[Row]:
+        """Run a statement and return every row, in the store's order."""
+        ...
+
+    async def execute(self, statement: Statement) -> int:
+        """Run a statement and return how many rows it matched."""
+        ...
+
+    async def run(self, statement: Statement) -> Rows:
+        """Run a statement of which nobody knows whether it returns rows.
+
+        Raises:
+            QueryError: several statements at once, or one that begins, ends or saves a
+                transaction: that is the session's to say.
+        """
+        ...
+
+    async def fetch_many(self, many: Many) -> list[Row]:
+        """Run a statement for each row of parameters; return all rows, in input order."""
+        ...
+
+    async def execute_many(self, many: Many) -> list[int]:
+        """Run a statement for each row of parameters; return the matched rows of each."""
+        ...
+
+    def stream(
+        self, statement: Statement, *, batch_size: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[list[Row]]]:
+        """Read through a cursor on the server; leaving the block closes it, whatever was read."""
+        ...
+
+    async def begin(self, options: TransactionOptions) -> None:
+        """Begin a transaction, waiting for the store's write lock where it takes one.
+
+        Raises:
+            RetryableError: the lock was not granted in time.
+            QueryError: the isolation level is unknown.
+        """
+        ...
+
+    async def commit(self) -> None:
+        """Commit. Shields nothing: the caller holds a shield with a budget.
+
+        A call cancelled while COMMIT was under way leaves `is_closed` true, and nobody knows
+        what became of the transaction; one cancelled before leaves it open.
+
+        Raises:
+            TransactionPoisonedError: the store rolled back instead.
+            RetryableError: the store could not commit now; the transaction is still open or
+                rolled back, as `in_transaction` says.
+        """
+        ...
+
+    async def rollback(self) -> None:
+        """Roll the transaction back; nothing if none is open."""
+        ...
+
+    async def savepoint(self, name: str) -> None:
+        """Set a savepoint. The name is one this library made."""
+        ...
+
+    async def release_savepoint(self, name: str) -> None:
+        """Keep what was done since the savepoint and forget it."""
+        ...
+
+    async def rollback_to_savepoint(self, name: str) -> None:
+        """Undo what was done since the savepoint; it stays set."""
+        ...
+
+    async def ping(self) -> None:
+        """Ask the store for a sign of life."""
+        ...
+
+    async def reset(self) -> None:
+        """Make it as new for the next borrower: no transaction, no session state."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it in good order. May be called twice."""
+        ...
+
+    def terminate(self) -> None:
+        """Close it at once, without I/O that waits. May be called twice, from any state."""
+        ...
+
+
+class Driver(Protocol):
+    """How one database is reached."""
+
+    @property
+    def name(self) -> str:
+        """The name of the adapter, for messages."""
+        ...
+
+    @property
+    def dialect(self) -> Any:
+        """The `uow.dialects.base.Dialect` that speaks to this store."""
+        ...
+
+    @property
+    def max_connections(self) -> int | None:
+        """How many connections make sense (1 for a memory database), or None for no limit."""
+        ...
+
+    async def connect(self) -> Connection:
+        """Open a connection."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free what the connections shared. Connections are closed before."""
+        ...
+
+
+class DriverFactory(Protocol):
+    """What an entry point of the group `uow.drivers` names, by URL scheme."""
+
+    def __call__(self, url: URL, options: Mapping[str, Any]) -> Driver:
+        """Make a driver; no I/O. Unknown options are refused with their names."""
+        ...

@@ -1,0 +1,5 @@
+"""`python -m uow.cli` is the program `uow`."""
+
+from uow.cli import main
+
+main()

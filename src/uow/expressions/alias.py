@@ -1,0 +1,39 @@
+"""A second name for a table in one query."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from uow.expressions.protocols import TableSource
+
+__all__ = ["TableAlias"]
+
+
+@final
+class TableAlias:
+    """A table under another name. Each one made is a source of its own, whatever its name.
+
+    Attributes:
+        mapper: whose table.
+        alias: the name; None lets the dialect give one, the same for the same tree.
+    """
+
+    __slots__ = ("alias", "mapper")
+
+    def __init__(self, mapper: TableSource, alias: str | None) -> None:
+        self.mapper: Any = mapper
+        self.alias = alias
+
+    def __repr__(self) -> str:
+        return f"<TableAlias {self.mapper!r} {self.alias or ''}>"
+
+    @property
+    def table_name(self) -> str:
+        """The name of the table in the store."""
+        return str(self.mapper.table_name)
+
+    @property
+    def schema(self) -> str | None:
+        """The schema it lives in, or None for the default one."""
+        schema: str | None = self.mapper.schema
+        return schema

@@ -1,0 +1,1 @@
+"""What a class is: columns, mappers, and the functions generated for them."""

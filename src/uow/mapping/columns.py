@@ -1,0 +1,269 @@
+"""What a user writes in a class body: `Column(...)` and `Mapped[T]`."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, final, overload
+
+import attrs
+
+from uow.types import ColumnType
+
+if TYPE_CHECKING:
+    from uow.expressions import ColumnExpression
+
+__all__ = ["MISSING", "Column", "ColumnSpec", "Mapped", "Missing"]
+
+T = TypeVar("T")
+
+
+@final
+class Missing(enum.Enum):
+    """The type of `MISSING`."""
+
+    MISSING = "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = Missing.MISSING
+"""Marks what was not given, where None would be a value."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ColumnSpec:
+    """The arguments of one `Column(...)`, as they were given."""
+
+    default: object = MISSING
+    default_factory: Callable[[], object] | None = None
+    server_default: str | None = None
+    primary_key: bool = False
+    auto_increment: bool = False
+    unique: bool = False
+    nullable: bool | None = None
+    max_length: int | None = None
+    foreign_key: object = None
+    on_delete: str | None = None
+    on_update: str | None = None
+    deferrable: bool = False
+    index: bool = False
+    check: str | None = None
+    type: object = None
+    precision: int | None = None
+    scale: int | None = None
+    timezone: bool | None = None
+    collation: str | None = None
+    name: str | None = None
+    version: bool = False
+    generated: str | None = None
+    comment: str | None = None
+    init: bool = True
+    unknown: tuple[str, ...] = ()
+
+
+_ARGUMENTS: Final = frozenset(
+    field.name for field in attrs.fields(ColumnSpec) if field.name != "unknown"
+)
+
+
+if TYPE_CHECKING:
+    _Type = ColumnType | type[Any]
+    # A string `"table.column"`, a column of a class, or a callable that answers one of them.
+    _Target = str | ColumnExpression[Any] | Callable[[], object]
+
+
+# The overloads say what type checkers must know: which columns are constructor parameters
+# (`default=` makes every one of them a parameter), and nothing else; at run time all are.
+@overload
+def Column(
+    *,
+    default: object,
+    server_default: str | None = None,
+    primary_key: bool = False,
+    auto_increment: bool = False,
+    unique: bool = False,
+    nullable: bool | None = None,
+    max_length: int | None = None,
+    foreign_key: _Target | None = None,
+    on_delete: str | None = None,
+    on_update: str | None = None,
+    deferrable: bool = False,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    precision: int | None = None,
+    scale: int | None = None,
+    timezone: bool | None = None,
+    collation: str | None = None,
+    name: str | None = None,
+    version: bool = False,
+    comment: str | None = None,
+    init: Literal[True] = True,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    default_factory: Callable[[], object],
+    server_default: str | None = None,
+    primary_key: bool = False,
+    auto_increment: bool = False,
+    unique: bool = False,
+    nullable: bool | None = None,
+    max_length: int | None = None,
+    foreign_key: _Target | None = None,
+    on_delete: str | None = None,
+    on_update: str | None = None,
+    deferrable: bool = False,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    precision: int | None = None,
+    scale: int | None = None,
+    timezone: bool | None = None,
+    collation: str | None = None,
+    name: str | None = None,
+    version: bool = False,
+    comment: str | None = None,
+    init: Literal[True] = True,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    auto_increment: Literal[True],
+    primary_key: bool = False,
+    unique: bool = False,
+    nullable: bool | None = None,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[False] = False,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    version: Literal[True],
+    type: _Type | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[False] = False,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    server_default: str,
+    primary_key: bool = False,
+    unique: bool = False,
+    nullable: bool | None = None,
+    max_length: int | None = None,
+    foreign_key: _Target | None = None,
+    on_delete: str | None = None,
+    on_update: str | None = None,
+    deferrable: bool = False,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    precision: int | None = None,
+    scale: int | None = None,
+    timezone: bool | None = None,
+    collation: str | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[False] = False,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    generated: str,
+    unique: bool = False,
+    nullable: bool | None = None,
+    max_length: int | None = None,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    precision: int | None = None,
+    scale: int | None = None,
+    timezone: bool | None = None,
+    collation: str | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[False] = False,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    primary_key: bool = False,
+    unique: bool = False,
+    nullable: bool | None = None,
+    max_length: int | None = None,
+    foreign_key: _Target | None = None,
+    on_delete: str | None = None,
+    on_update: str | None = None,
+    deferrable: bool = False,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    precision: int | None = None,
+    scale: int | None = None,
+    timezone: bool | None = None,
+    collation: str | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[True] = True,
+) -> Any: ...
+def Column(**arguments: Any) -> Any:  # noqa: N802 - read as a type in class bodies
+    """Describe one column of a model.
+
+    Args:
+        **arguments: the following.
+        default: the value of objects made without one; a callable is called for each object.
+            On a column that does not hold strings, a string naming a known SQL function
+            (`"NOW()"`, `"CURRENT_TIMESTAMP"`, ...) is a server default.
+        default_factory: a callable without arguments that makes the value of each object.
+        server_default: SQL the store evaluates when no value is sent, as given.
+        primary_key: the column is (part of) the key.
+        auto_increment: the store numbers the rows (one integer key column).
+        unique: no two rows hold the same value.
+        nullable: whether NULL is allowed; by default what the type hint says.
+        max_length: the longest text (characters) or bytes value.
+        foreign_key: `"table.column"`, `Author.id`, or a callable that answers one of them.
+        on_delete: `"cascade"`, `"set null"`, `"set default"`, `"restrict"` or `"no action"`.
+        on_update: the same, when the referenced value changes.
+        deferrable: the foreign key is checked at commit, where the store can.
+        index: make an index on the column alone.
+        check: SQL that must hold for every row.
+        type: the column type, where the hint does not say enough (`Array(str)`, `Integer(16)`).
+        precision: the number of digits of a `Decimal`.
+        scale: how many of them stand after the point.
+        timezone: False for the naive kind of `datetime`.
+        collation: the store's collation for a text column.
+        name: the name in the store, if not the attribute's.
+        version: the optimistic lock, counted up by every update.
+        generated: SQL the store computes the column from.
+        comment: a comment kept in the store's schema.
+        init: for type checkers only.
+    """
+    unknown = tuple(name for name in arguments if name not in _ARGUMENTS)
+    for name in unknown:  # refused where class and field can be named
+        del arguments[name]
+    return ColumnSpec(**arguments, unknown=unknown)
+
+
+class Mapped(Generic[T]):
+    """The type hint of a column: an expression on the class, a `T` on an object.
+
+    A hint only: no object of this class is ever made.
+    """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: object) -> ColumnExpression[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: object) -> T: ...
+        def __get__(self, instance: object, owner: object) -> object: ...
+        def __set__(self, instance: object, value: T) -> None: ...
+        def __delete__(self, instance: object) -> None: ...

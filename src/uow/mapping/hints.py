@@ -1,0 +1,141 @@
+"""Read type hints: strings, names defined later or in a function, `Mapped`, `Annotated`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Mapping
+from types import FrameType
+from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
+
+import attrs
+
+from uow.mapping.columns import ColumnSpec, Mapped
+from uow.types import ColumnType
+
+__all__ = ["Hint", "Scope", "annotations_of", "read_hint"]
+
+
+@attrs.frozen
+class Hint:
+    """A type hint without its wrappings.
+
+    Attributes:
+        type: the bare hint, `int | None` of `Mapped[int | None]`.
+        is_column: whether it is a column's at all (ClassVar and Final are not).
+        specs: what `Annotated` carries for us: column specs and column types.
+    """
+
+    type: Any
+    is_column: bool = True
+    specs: tuple[ColumnSpec | ColumnType, ...] = ()
+
+
+class Scope:
+    """The names a class body can see: its module, the function around it, its own classes.
+
+    The frame of the function is kept only while a name is missing, since it keeps alive all
+    that the function holds.
+    """
+
+    __slots__ = ("_body", "_frame", "_globals")
+
+    def __init__(self, frame: FrameType | None, body: Mapping[str, object]) -> None:
+        self._globals: dict[str, Any] = {} if frame is None else frame.f_globals
+        self._frame = frame
+        # Only classes: a field `date: date | None = None` must not hide the class `date`.
+        self._body = {name: value for name, value in body.items() if isinstance(value, type)}
+
+    @classmethod
+    def of_class(cls, class_: type) -> Scope:
+        """The scope of a class that was made without us."""
+        scope = cls(None, vars(class_))
+        module = sys.modules.get(class_.__module__)
+        if module is not None:
+            scope._globals = vars(module)
+        return scope
+
+    def release(self) -> None:
+        """Let go of the frame."""
+        self._frame = None
+
+    def resolve(self, hint: object) -> Any:
+        """Evaluate a hint and the forward references within.
+
+        Raises:
+            NameError: a name is not defined (yet).
+            Exception: whatever evaluating the text raises.
+        """
+        if isinstance(hint, typing.ForwardRef):
+            hint = hint.__forward_arg__
+        if not _has_references(hint):
+            return hint
+        names = self._local_names()
+        for _ in range(8):  # strings in strings
+            if not isinstance(hint, str):
+                break
+            hint = eval(hint, self._globals, names)  # noqa: S307 - the program's own annotation
+        if not _has_references(hint):
+            return hint
+
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"hint": hint}
+        return typing.get_type_hints(holder, self._globals, names, include_extras=True)["hint"]
+
+    def _local_names(self) -> dict[str, Any]:
+        names: dict[str, Any] = {}
+        frame = self._frame
+        while frame is not None and frame.f_locals is not frame.f_globals:
+            names = {**frame.f_locals, **names}
+            if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+                break
+            frame = frame.f_back  # a class body sees what is around it
+        return {**names, **self._body}
+
+
+def annotations_of(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The annotations of a class body, not evaluated any further."""
+    found = namespace.get("__annotations__")
+    if found is not None:
+        return dict(found)
+    if sys.version_info >= (3, 14):  # pragma: no cover - evaluated when asked for, from there on
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
+        if annotate is not None:
+            return dict(
+                annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
+            )
+    return {}
+
+
+def read_hint(hint: Any) -> Hint:
+    """Take `Mapped`, `Annotated` and the like off an evaluated hint."""
+    specs: list[ColumnSpec | ColumnType] = []
+    while True:
+        origin = get_origin(hint)
+        if hint in _BARE_NO_COLUMN or origin in _BARE_NO_COLUMN:
+            return Hint(hint, is_column=False)
+        if origin is Annotated:
+            hint, *extras = get_args(hint)
+            specs.extend(e for e in extras if isinstance(e, (ColumnSpec, ColumnType)))
+        elif origin is Mapped:
+            (hint,) = get_args(hint)
+        else:
+            return Hint(hint, specs=tuple(specs))
+
+
+_BARE_NO_COLUMN: tuple[object, ...] = (ClassVar, Final)
+
+
+def _has_references(hint: object) -> bool:
+    if isinstance(hint, (str, typing.ForwardRef)):
+        return True
+    if get_origin(hint) is typing.Literal:
+        return False
+    arguments = get_args(hint)
+    if get_origin(hint) is Annotated:
+        arguments = arguments[:1]
+    return any(_has_references(argument) for argument in arguments)

@@ -1,0 +1,261 @@
+"""Generate what turns rows into objects and objects into rows, one function a shape.
+
+Values from the store are trusted. A hydrator for the columns `id`, `name` and `tags` (lazy) reads
+
+    def hydrate(rows, identity, state):
+        objects = []
+        append = objects.append
+        find = identity.get
+        for v0, v1, v2 in rows:
+            obj = find(v0)
+            if obj is None:
+                obj = new(storage)
+                obj.id = v0
+                obj.name = v1
+                obj.tags__raw = v2
+                obj._uow_state = state
+                obj.__class__ = public
+                identity[v0] = obj
+            elif type(obj) is partial:
+                fill(obj, (v0, v1, v2))
+            append(obj)
+        return objects
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from uow.errors import MappingError
+from uow.mapping.codegen import compile_function
+from uow.mapping.mapper import set_class
+
+if TYPE_CHECKING:
+    from uow.mapping.mapper import MappedColumn, Mapper
+
+__all__ = ["Hydrator", "Overwriter", "Reader", "make_hydrator", "make_overwriter", "make_reader"]
+
+Decoder = Callable[[Any], Any]
+Encoder = Callable[[Any], Any]
+Reader = Callable[[Iterable[Any]], list[tuple[Any, ...]]]
+"""Answers the encoded values of each object, in column order."""
+
+
+class Hydrator(Protocol):
+    """Turns rows into objects."""
+
+    def __call__(
+        self, rows: Iterable[Sequence[Any]], identity: dict[Any, Any], state: Any, /
+    ) -> list[Any]:
+        """Make the objects of `rows`.
+
+        Args:
+            rows: one sequence of values a row, in the order of the hydrator's columns.
+            identity: the objects there are, by key; new ones are put in. One that is there
+                is answered untouched, but for columns it does not hold yet.
+            state: the `_uow_state` of new objects.
+
+        Returns:
+            One object a row, in order; None where the key of an outer join is NULL.
+        """
+        ...
+
+
+class Overwriter(Protocol):
+    """Writes a row into an object that is there."""
+
+    def __call__(self, obj: Any, row: Sequence[Any], keep: frozenset[str] = ..., /) -> None:
+        """Replace the values of the overwriter's columns by those of the row, past every hook.
+
+        Args:
+            obj: the object.
+            row: the values, in the order of the overwriter's columns.
+            keep: attributes to leave as they are.
+        """
+        ...
+
+
+def make_hydrator(
+    mapper: Mapper,
+    columns: Sequence[MappedColumn | None],
+    decoders: Sequence[Decoder | None],
+    *,
+    optional: bool = False,
+) -> Hydrator:
+    """Generate the hydrator of one shape of rows.
+
+    Args:
+        mapper: whose objects are made.
+        columns: what the values of a row are, in order; None for a value to pass over. The key
+            must be among them.
+        decoders: for each column what turns the store's value into Python's, or None; not
+            called for NULL. Those of lazy columns are left to the object's state.
+        optional: rows may have no object at all, told by a NULL key (outer joins).
+
+    Raises:
+        MappingError: a key column is missing.
+    """
+    mapper.configure()
+    columns, decoders = tuple(columns), tuple(decoders)
+    present = {column.attribute for column in columns if column is not None}
+    for column in mapper.key:
+        if column.attribute not in present:
+            raise MappingError(f"{column}: rows without the key cannot become objects")
+    names = _names(mapper)
+    names["_uow_fill"] = _make_filler(mapper, columns)
+    variables = [f"v{i}" for i in range(len(columns))]
+    unpack = ", ".join(variables) + ","
+    parts = {c.attribute: v for c, v in zip(columns, variables, strict=True) if c is not None}
+    key_parts = [parts[column.attribute] for column in mapper.key]
+    key = key_parts[0] if len(key_parts) == 1 else "key"
+    loop: list[str] = []
+    if optional:
+        loop += [f"if {key_parts[0]} is None:", "    append(None)", "    continue"]
+    shape = list(zip(columns, variables, decoders, strict=True))
+    for part, variable, decoder in shape:
+        if part is not None and part.primary_key and decoder is not None:
+            names[f"_uow_{variable}"] = decoder
+            loop.append(f"{variable} = _uow_{variable}({variable})")
+    if key == "key":
+        loop.append(f"key = ({', '.join(key_parts)})")
+    loop += [f"obj = find({key})", "if obj is None:", "    obj = _uow_new(_uow_storage)"]
+    decoded: list[str] = []
+    for part, variable, decoder in shape:
+        if part is None:
+            continue
+        attribute = part.raw_attribute if part.get_raw is not None else part.attribute
+        value = variable
+        if decoder is not None and part.get_raw is None and not part.primary_key:
+            value = _decoded(part, variable, decoder, names)
+        decoded.append(value)
+        loop.append(f"    obj.{attribute} = {value}")
+    complete = len(present) == len(mapper.columns)
+    loop += [
+        "    obj._uow_state = state",
+        f"    obj.__class__ = {'_uow_public' if complete else '_uow_partial'}",
+        f"    identity[{key}] = obj",
+        "elif _uow_type(obj) is _uow_partial:",
+        f"    _uow_fill(obj, ({', '.join(decoded)},))",
+        "append(obj)",
+    ]
+    source = (
+        "def hydrate(rows, identity, state, /):\n"
+        "    objects = []\n"
+        "    append = objects.append\n"
+        "    find = identity.get\n"
+        f"    for {unpack} in rows:\n"
+        + "".join(f"        {line}\n" for line in loop)
+        + "    return objects\n"
+    )
+    hydrate: Hydrator = _compile(mapper, source, "hydrate", columns, names)
+    return hydrate
+
+
+def make_overwriter(
+    mapper: Mapper, columns: Sequence[MappedColumn], decoders: Sequence[Decoder | None]
+) -> Overwriter:
+    """Generate what writes one shape of rows into objects, for refresh.
+
+    Args:
+        mapper: whose objects they are.
+        columns: what the values of a row are, in order.
+        decoders: for each column what turns the store's value into Python's, or None; not
+            called for NULL.
+    """
+    mapper.configure()
+    names = _names(mapper)
+    names["_uow_nothing"] = frozenset()
+    body: list[str] = []
+    for index, (column, decoder) in enumerate(zip(columns, decoders, strict=True)):
+        variable = f"v{index}"
+        body.append(f"if '{column.attribute}' not in keep:")
+        if column.delete_raw is not None:
+            names[f"_uow_unload_{index}"] = column.unload
+            body.append(f"    _uow_unload_{index}(obj)")
+            body.append(f"    obj.{column.raw_attribute} = {variable}")
+        else:
+            value = _decoded(column, variable, decoder, names) if decoder is not None else variable
+            body.append(f"    obj.{column.attribute} = {value}")
+    mark = "obj.__class__ = _uow_public"
+    if len(columns) < len(mapper.columns):
+        names["_uow_mark"] = mapper.mark
+        mark = "_uow_mark(obj)"
+    source = (
+        "def overwrite(obj, row, keep=_uow_nothing, /):\n"
+        f"    {''.join(f'v{i}, ' for i in range(len(columns)))}= row\n"
+        "    _uow_set_class(obj, _uow_storage)\n"
+        "    try:\n" + "".join(f"        {line}\n" for line in body) + "    finally:\n"
+        f"        {mark}\n"
+    )
+    overwrite: Overwriter = _compile(mapper, source, "overwrite", columns, names)
+    return overwrite
+
+
+def make_reader(columns: Sequence[MappedColumn], encoders: Sequence[Encoder | None]) -> Reader:
+    """Generate what reads and encodes the values of objects, for the batches of a flush.
+
+    Args:
+        columns: what to read, in order; at least one.
+        encoders: for each column what turns Python's value into the store's, or None; not
+            called for None.
+    """
+    mapper = columns[0].mapper
+    names: dict[str, Any] = {}
+    values: list[str] = []
+    for index, (column, encoder) in enumerate(zip(columns, encoders, strict=True)):
+        value = f"obj.{column.attribute}"
+        if encoder is not None:
+            names[f"_uow_e{index}"] = encoder
+            value = f"None if (v := {value}) is None else _uow_e{index}(v)"
+        values.append(value)
+    source = f"def read(objects, /):\n    return [({', '.join(values)},) for obj in objects]\n"
+    read: Reader = _compile(mapper, source, "read", columns, names)
+    return read
+
+
+def _names(mapper: Mapper) -> dict[str, Any]:
+    return {
+        "_uow_new": object.__new__,
+        "_uow_partial": mapper.partial,
+        "_uow_public": mapper.class_,
+        "_uow_set_class": set_class,
+        "_uow_storage": mapper.storage,
+        "_uow_type": type,
+    }
+
+
+def _decoded(column: MappedColumn, variable: str, decoder: Decoder, names: dict[str, Any]) -> str:
+    name = f"_uow_d{column.position}"
+    names[name] = decoder
+    if column.nullable:
+        return f"None if {variable} is None else {name}({variable})"
+    return f"{name}({variable})"
+
+
+def _make_filler(
+    mapper: Mapper, columns: Sequence[MappedColumn | None]
+) -> Callable[[Any, Sequence[Any]], None]:
+    """What gives an object the columns it does not hold yet, and leaves the others alone."""
+    shape = tuple(column for column in columns if column is not None)
+
+    def fill(obj: Any, values: Sequence[Any]) -> None:
+        for column, value in zip(shape, values, strict=True):
+            if not column.is_loaded(obj):
+                store = column.set_slot if column.set_raw is None else column.set_raw
+                store(obj, value)
+        mapper.mark(obj)
+
+    return fill
+
+
+def _compile(
+    mapper: Mapper,
+    source: str,
+    name: str,
+    columns: Sequence[MappedColumn | None],
+    names: dict[str, Any],
+) -> Any:
+    shape = ", ".join("-" if column is None else column.attribute for column in columns)
+    mapper.sources[f"{name}({shape})"] = source
+    return compile_function(source, name, names, title=f"{mapper.name}.{name}")

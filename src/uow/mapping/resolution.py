@@ -1,0 +1,205 @@
+"""Find the type of each column and check what depends on it: arguments, default, role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from uow.errors import MappingError
+from uow.mapping.columns import MISSING, ColumnSpec
+from uow.mapping.defaults import known_function
+from uow.mapping.fields import Field
+from uow.mapping.hints import Hint
+from uow.mapping.mapper import MappedColumn, Mapper
+from uow.types import (
+    Array,
+    Binary,
+    ColumnType,
+    DateTime,
+    EnumType,
+    Integer,
+    Json,
+    Numeric,
+    Text,
+    column_type,
+)
+from uow.values import check_value, kind_of, split_optional, type_from_hint
+
+__all__ = ["Resolver", "settle_type"]
+
+
+class Resolver:
+    """Gives columns their types once the names in their hints are defined."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self._fields = {name: field for name, field in fields.items() if field.hint is None}
+        if not self._fields:
+            for field in fields.values():
+                field.scope.release()
+
+    def __call__(self, mapper: Mapper) -> None:
+        for name, field in self._fields.items():
+            column = mapper.by_attribute[name]
+            if not field.resolve():
+                raise MappingError(
+                    f"{column}: the type hint {field.raw_hint!r} names nothing known"
+                )
+            hint = field.hint
+            if hint is None or not hint.is_column or hint.specs:
+                raise MappingError(
+                    f"{column}: the type hint must be known where the class is defined, "
+                    "since it says more than a type"
+                )
+            settle_type(column, hint, field)
+            if not column.is_lazy:
+                _make_eager(column)
+        for field in self._fields.values():
+            field.scope.release()
+        mapper.lazy_columns = tuple(c for c in mapper.columns if c.is_lazy)
+        self._fields = {}
+
+
+def _make_eager(column: MappedColumn) -> None:
+    """Take the descriptor away that the column would have needed, had its type been JSON."""
+    type.__delattr__(column.mapper.class_, column.attribute)
+    column.get_raw = column.set_raw = column.delete_raw = None
+
+
+def settle_type(column: MappedColumn, hint: Hint, field: Field) -> None:
+    """Give a column the type its hint and arguments mean.
+
+    Raises:
+        MappingError: there is none, or arguments, default or role do not go with it.
+    """
+    spec = field.spec
+    hinted, nullable = _hinted_type(hint)
+    given = spec.type if spec.type is not None else field.given_type
+    if given is not None:
+        try:
+            type_ = column_type(given)
+        except TypeError as exc:
+            raise MappingError(f"{column}: type= {exc}") from None
+        type_ = _reconciled(column, type_, hinted, split_optional(hint.type)[0])
+    elif hinted is not None:
+        type_ = hinted
+    else:
+        raise MappingError(
+            f"{column}: {_hint_name(hint.type)} is no type a column can have; "
+            "give it type=, or make it a ClassVar"
+        )
+    column.type = _with_arguments(column, type_, spec)
+    column.hint = hint.type
+    if spec.nullable is None and not column.primary_key:
+        column.nullable = nullable
+    _settle_default(column)
+    _check_roles(column)
+
+
+def _hinted_type(hint: Hint) -> tuple[ColumnType | None, bool]:
+    try:
+        return type_from_hint(hint.type)
+    except ValueError:
+        return None, split_optional(hint.type)[1]
+
+
+def _reconciled(
+    column: MappedColumn, given: ColumnType, hinted: ColumnType | None, hint: object
+) -> ColumnType:
+    """The given type, if values of the hinted one fit it."""
+    if isinstance(given, Json):
+        return Json(hint) if given.annotation is None else given
+    expected = Json if isinstance(given, Array) else type(given)
+    if hinted is not None and type(hinted) is not expected:
+        raise MappingError(
+            f"{column}: type={type(given).__name__} does not fit the type hint, "
+            f"which says {type(hinted).__name__}"
+        )
+    return given
+
+
+_ARGUMENT_TYPES: Mapping[str, tuple[type[ColumnType], ...]] = {
+    "max_length": (Text, Binary),
+    "collation": (Text,),
+    "precision": (Numeric,),
+    "scale": (Numeric,),
+    "timezone": (DateTime,),
+}
+
+
+def _with_arguments(column: MappedColumn, type_: ColumnType, spec: ColumnSpec) -> ColumnType:
+    for name, allowed in _ARGUMENT_TYPES.items():
+        value = getattr(spec, name)
+        if value is None:
+            continue
+        if not isinstance(type_, allowed):
+            kinds = " or ".join(kind.__name__ for kind in allowed)
+            raise MappingError(
+                f"{column}: {name}= is for {kinds} columns, this one is {type(type_).__name__}"
+            )
+        type_ = attrs.evolve(type_, **{name: value})
+    return type_
+
+
+def _settle_default(column: MappedColumn) -> None:
+    default = column.default
+    if default is MISSING:
+        return
+    if default is None:
+        # A foreign key may wait for the relation that gives it its value.
+        if not (column.nullable or column.auto_increment or column.foreign_key is not None):
+            raise MappingError(f"{column}: the default is None, but the column is not nullable")
+        return
+    if isinstance(default, str) and not isinstance(column.type, (Text, Json)):
+        _make_server_default(column, default)
+        return
+    kinds: tuple[type, ...] = (str, int, float, tuple)
+    if isinstance(column.type, (Json, Array)) and not isinstance(default, kinds):
+        raise MappingError(
+            f"{column}: the default, a {kind_of(default)}, would be shared by all objects; "
+            "use default_factory="
+        )
+    try:
+        column.default = check_value(column.type, column.default)
+    except ValueError as exc:
+        raise MappingError(f"{column}: the default does not fit: {exc}") from None
+
+
+def _make_server_default(column: MappedColumn, default: str) -> None:
+    function = known_function(default)
+    if function is None or isinstance(column.type, EnumType):
+        raise MappingError(
+            f"{column}: the default is a str, the column is {type(column.type).__name__}; "
+            "SQL for the store to evaluate is given as server_default="
+        )
+    if column.server_default is not None:
+        raise MappingError(f"{column}: default= and server_default= are both SQL")
+    column.default = MISSING
+    column.server_default, column.server_default_known = function, True
+    mapper = column.mapper
+    mapper.generated_on_insert = tuple(c for c in mapper.columns if c.is_made_by_store)
+
+
+def _check_roles(column: MappedColumn) -> None:
+    if column.auto_increment and not isinstance(column.type, Integer):
+        if column.default is None:
+            raise MappingError(f"{column}: the default is None, but a key cannot be None")
+        raise MappingError(f"{column}: auto_increment= is for int columns")
+    if column.version and not isinstance(column.type, Integer):
+        raise MappingError(f"{column}: a version column is an int")
+    if column.version and column.nullable:
+        raise MappingError(f"{column}: a version column cannot be nullable")
+    if column.primary_key and column.is_lazy:
+        raise MappingError(f"{column}: {type(column.type).__name__} cannot be a primary key")
+    foreign_key = column.foreign_key
+    if foreign_key is not None and not column.nullable:
+        for action in (foreign_key.on_delete, foreign_key.on_update):
+            if action == "SET NULL":
+                raise MappingError(f"{column}: 'set null' on a column that is not nullable")
+
+
+def _hint_name(hint: Any) -> str:
+    return hint.__qualname__ if isinstance(hint, type) else str(hint)

@@ -1,0 +1,1 @@
+"""Queries: statement trees, the builders that make them, and what runs them."""

@@ -1,0 +1,1 @@
+"""What the store has: tables for mapped classes."""

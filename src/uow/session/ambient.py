@@ -1,0 +1,69 @@
+"""The session a task is in, for the active-record verbs.
+
+A `ContextVar` alone would hand it to every task started inside, and two tasks would share one
+session without anybody having said so. So it is remembered for which task it is.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import anyio
+
+from uow.errors import ConcurrentUseError
+
+if TYPE_CHECKING:
+    from uow.session.session import Session
+
+__all__ = ["bind", "current_session", "unbind"]
+
+
+class Binding:
+    """A session, the task that entered it, and the binding that was there before."""
+
+    __slots__ = ("previous", "session", "task")
+
+    def __init__(self, session: Session, task: int, previous: Binding | None) -> None:
+        self.session: Session | None = session
+        self.task = task
+        self.previous = previous
+
+
+_bound: ContextVar[Binding | None] = ContextVar("uow_session", default=None)
+
+
+def bind(session: Session) -> Binding:
+    """Make a session the ambient one of the running task."""
+    binding = Binding(session, anyio.get_current_task().id, _bound.get())
+    _bound.set(binding)
+    return binding
+
+
+def unbind(binding: Binding) -> None:
+    """End a binding, in whatever order sessions are left and from whatever task."""
+    binding.session = None
+    top = _bound.get()
+    if top is binding:
+        task = binding.task
+        while top is not None and top.session is None and top.task == task:
+            top = top.previous
+        _bound.set(top)
+
+
+def current_session() -> Session | None:
+    """The session of the running task; None outside of any.
+
+    Raises:
+        ConcurrentUseError: the task was started inside another task's session, and has none of
+            its own.
+    """
+    binding = _bound.get()
+    if binding is None:
+        return None
+    if binding.task != anyio.get_current_task().id:
+        raise ConcurrentUseError(
+            "this task was started inside the session of another task, and sessions are not "
+            "shared between tasks; open a session of its own here"
+        )
+    return binding.session

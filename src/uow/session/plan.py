@@ -1,0 +1,510 @@
+"""The plan of a flush: what will be written, checked and in order, before anything is sent.
+
+Making a plan changes nothing, in memory or in the store, so it can be looked at
+(`uow.debug.plan`) and it can fail without a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from uow.errors import FlushCycleError, InvalidUnitError, ObjectStateError, Phase
+from uow.mapping.mapper import mapper_of
+from uow.session.ordering import RowCycle, class_order, row_order
+from uow.tracking.changes import changed_names
+from uow.tracking.state import MISSING, Raw, Record, State, read_slot, state_of
+
+if TYPE_CHECKING:
+    from uow.mapping.mapper import MappedColumn, Mapper
+    from uow.session.codec import Codec, Codecs
+    from uow.session.ledger import Ledger
+
+__all__ = ["FlushPlan", "Kind", "Step", "make_plan"]
+
+FIRST_VERSION = 1
+
+
+class Kind(IntEnum):
+    """What is done to rows, in the order it is done where nothing else decides."""
+
+    INSERT = 0
+    UPDATE = 1
+    DELETE = 2
+
+
+@attrs.define(eq=False)
+class Step:
+    """Rows of one table that are written alike, by one statement or a few.
+
+    Attributes:
+        kind: what is done.
+        mapper: whose table.
+        columns: what is given (insert) or changed (update), without the version.
+        records: the objects, in the order they are written.
+        rows: the encoded values: the columns, for updates the new version, then what finds the
+            row (key and old version).
+    """
+
+    kind: Kind
+    mapper: Mapper
+    columns: tuple[MappedColumn, ...]
+    records: list[Record]
+    rows: list[tuple[Any, ...]] = attrs.field(factory=list)
+
+    def __str__(self) -> str:
+        names = ", ".join(column.name for column in self.columns)
+        detail = f" ({names})" if names else ""
+        count = len(self.records)
+        return f"{self.kind.name} {self.mapper.table_name}{detail}: {count} row{'s'[: count != 1]}"
+
+
+@attrs.frozen(eq=False)
+class FlushPlan:
+    """The steps of a flush, in order. `str()` shows them, a line each.
+
+    Attributes:
+        steps: what will be sent.
+        unchanged: records that were touched but hold what the store holds.
+    """
+
+    steps: list[Step]
+    unchanged: list[Record]
+
+    def __str__(self) -> str:
+        if not self.steps:
+            return "nothing to flush"
+        return "\n".join(f"{number}. {step}" for number, step in enumerate(self.steps, 1))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has to be sent."""
+        return not self.steps
+
+    @property
+    def rows(self) -> int:
+        """How many rows will be written."""
+        return sum(len(step.records) for step in self.steps)
+
+
+class Problems:
+    """What is wrong with the values of a flush: all of it, before anything is sent."""
+
+    __slots__ = ("lines", "objects")
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.objects: dict[int, Any] = {}
+
+    def add(self, record: Record, text: str) -> None:
+        self.lines.append(text)
+        self.objects[id(record.obj)] = record.obj
+
+    def report(self) -> None:
+        """Raise if there is something to report."""
+        if self.lines:
+            raise InvalidUnitError(self.lines, list(self.objects.values()))
+
+
+def make_plan(ledger: Ledger, codecs: Codecs) -> FlushPlan:
+    """Collect, check, order and encode what waits for a flush.
+
+    Raises:
+        InvalidUnitError: values do not fit their fields; all of them are listed.
+        ObjectStateError: two objects claim one key.
+        FlushCycleError: no order of the rows satisfies the constraints.
+    """
+    problems = Problems()
+    unchanged: list[Record] = []
+    steps = [
+        *_inserts(ledger, codecs, problems),
+        *_updates(ledger, codecs, problems, unchanged),
+        *_deletes(ledger),
+    ]
+    problems.report()
+    if len(steps) > 1 or _refers_to_itself(steps):
+        steps = _ordered(steps)
+    for step in steps:
+        _encode(step, codecs.of(step.mapper), problems)
+    problems.report()
+    return FlushPlan(steps, unchanged)
+
+
+# -- collecting
+
+
+def _inserts(ledger: Ledger, codecs: Codecs, problems: Problems) -> Iterator[Step]:
+    groups: dict[tuple[MappedColumn, ...], Step] = {}
+    keys: dict[Mapper, dict[Any, Record]] = {}
+    for record in ledger.new:
+        obj = record.obj
+        mapper = mapper_of(obj)
+        codec = codecs.of(mapper)
+        if record.noted:
+            _check(record, record.noted, mapper, problems)
+        columns = codec.given(obj)
+        if columns is None:
+            for column in codec.missing(obj):
+                problems.add(record, f"{column} has no value")
+            continue
+        if codec.key_is_given(columns):
+            _claim_key(ledger, record, mapper, keys)
+        step = groups.get(columns)
+        if step is None:
+            step = groups[columns] = Step(Kind.INSERT, mapper, columns, [])
+        step.records.append(record)
+    yield from groups.values()
+
+
+def _claim_key(
+    ledger: Ledger, record: Record, mapper: Mapper, keys: dict[Mapper, dict[Any, Record]]
+) -> None:
+    """Refuse a new object whose key another object of the session has."""
+    key = mapper.identity(record.obj)
+    claimed = keys.setdefault(mapper.root, {})
+    if claimed.setdefault(key, record) is not record:
+        raise ObjectStateError(
+            f"two new objects of {mapper.name} have the same key; nothing was sent",
+            phase=Phase.FLUSH,
+        )
+    present = ledger.of(mapper.root).get(key)
+    if (
+        present is not None
+        and present is not record.obj
+        and state_of(present).status is not State.DELETED
+    ):
+        raise ObjectStateError(
+            f"a new {mapper.name} has the key of one the session already holds; nothing was sent",
+            phase=Phase.FLUSH,
+        )
+
+
+def _updates(
+    ledger: Ledger, codecs: Codecs, problems: Problems, unchanged: list[Record]
+) -> Iterator[Step]:
+    groups: dict[tuple[MappedColumn, ...], Step] = {}
+    for record in ledger.changed:
+        names = changed_names(record, codecs)
+        if not names:
+            unchanged.append(record)
+            continue
+        mapper = mapper_of(record.obj)
+        _check(record, names, mapper, problems)
+        columns = codecs.of(mapper).columns_of(names)
+        step = groups.get(columns)
+        if step is None:
+            step = groups[columns] = Step(Kind.UPDATE, mapper, columns, [])
+        step.records.append(record)
+    yield from groups.values()
+
+
+def _deletes(ledger: Ledger) -> Iterator[Step]:
+    groups: dict[Mapper, Step] = {}
+    for record in ledger.deleted:
+        mapper = mapper_of(record.obj)
+        step = groups.get(mapper)
+        if step is None:
+            step = groups[mapper] = Step(Kind.DELETE, mapper, (), [])
+        step.records.append(record)
+    yield from groups.values()
+
+
+def _check(record: Record, names: Iterable[str], mapper: Mapper, problems: Problems) -> None:
+    """Check what was written since the constructor, or the store, vouched for it."""
+    obj = record.obj
+    for name in names:
+        column = mapper.by_attribute[name]
+        value = read_slot(obj, column)
+        if value is MISSING or type(value) is Raw:
+            continue
+        try:
+            kept = column.check_value(value)
+        except ValueError as error:
+            problems.add(record, f"{column}: {error}")
+        else:
+            if kept is not value and not column.is_lazy:
+                column.set_slot(obj, kept)
+
+
+# -- encoding
+
+
+def _encode(step: Step, codec: Codec, problems: Problems) -> None:
+    """Turn the values of a step's objects into rows of what the store takes."""
+    mapper = step.mapper
+    version = mapper.version
+    records = step.records
+    if step.kind is Kind.INSERT:
+        rows = _read(codec, step.columns, records, problems)
+        if version is not None and version not in step.columns:
+            rows = [(*row, FIRST_VERSION) for row in rows]
+    elif step.kind is Kind.DELETE:
+        rows = _read(codec, codec.locator, records, problems)
+    else:
+        rows = _read(codec, (*step.columns, *codec.locator), records, problems)
+        if version is not None:
+            given = len(step.columns)
+            rows = [(*row[:given], row[-1] + 1, *row[given:]) for row in rows]
+    step.rows = rows
+
+
+def _read(
+    codec: Codec,
+    columns: tuple[MappedColumn, ...],
+    records: Sequence[Record],
+    problems: Problems,
+) -> list[tuple[Any, ...]]:
+    try:
+        return codec.rows(columns, [record.obj for record in records])
+    except (ValueError, AttributeError):
+        _name_culprits(codec, columns, records, problems)
+        return []
+
+
+def _name_culprits(
+    codec: Codec,
+    columns: tuple[MappedColumn, ...],
+    records: Sequence[Record],
+    problems: Problems,
+) -> None:
+    """A value could not be encoded; go through them one by one to say which."""
+    for record in records:
+        for column in columns:
+            value = read_slot(record.obj, column)
+            if value is MISSING:
+                problems.add(record, f"{column} is not loaded; refresh the object first")
+                continue
+            encode = codec.encoder(column)
+            if encode is None or value is None or type(value) is Raw:
+                continue
+            try:
+                encode(value)
+            except ValueError as error:
+                problems.add(record, f"{column}: {error}")
+
+
+# -- ordering
+
+
+def _refers_to_itself(steps: Sequence[Step]) -> bool:
+    return any(
+        key.target is step.mapper
+        for step in steps
+        for key in step.mapper.foreign_keys
+        if len(step.records) > 1
+    )
+
+
+def _ordered(steps: Sequence[Step]) -> list[Step]:
+    """Parents before children, children gone before parents, and rows apart where need be."""
+    groups = class_order(step.mapper for step in steps)
+    rank = {mapper: number for number, group in enumerate(groups) for mapper in group}
+
+    def place(step: Step) -> tuple[int, int]:
+        number = rank[step.mapper]
+        return step.kind, -number if step.kind is Kind.DELETE else number
+
+    steps = sorted(steps, key=place)
+    edges = _Edges(steps)
+    if _has_circular_class(steps, groups) or edges.values_pass:
+        return edges.order()
+    return steps
+
+
+def _has_circular_class(steps: Sequence[Step], groups: Sequence[Sequence[Mapper]]) -> bool:
+    """Whether some class refers, by way of others or not, to itself, and has rows to order."""
+    circular = {
+        mapper
+        for group in groups
+        for mapper in group
+        if len(group) > 1 or any(key.target is mapper for key in mapper.foreign_keys)
+    }
+    if not circular:
+        return False
+    return any(step.mapper in circular and step.kind is not Kind.UPDATE for step in steps)
+
+
+@attrs.frozen(eq=False)
+class Op:
+    """One row of a step, when rows have to be ordered singly."""
+
+    step: int
+    record: Record
+
+
+class _Edges:
+    """Which row must be written before which, by values that meet."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = steps
+        self._taken: dict[Any, list[tuple[int, Record]]] = {}
+        self.values_pass = self._find_passing()
+
+    def _find_passing(self) -> bool:
+        """Whether a unique value that one row gives up is taken by another in this flush."""
+        released: set[Any] = set()
+        for step in self.steps:
+            if step.kind is Kind.INSERT:
+                continue
+            for record in step.records:
+                released.update(_released(step, record))
+        if not released:
+            return False
+        return any(
+            value in released
+            for step in self.steps
+            if step.kind is not Kind.DELETE
+            for record in step.records
+            for value in _taken(step, record)
+        )
+
+    def order(self) -> list[Step]:
+        """Order the rows one by one and gather neighbours into steps again.
+
+        Raises:
+            FlushCycleError: rows wait for each other in a circle.
+        """
+        ops = [
+            Op(number, record) for number, step in enumerate(self.steps) for record in step.records
+        ]
+        try:
+            ordered = row_order(ops, self._before(ops), lambda op: op.step)
+        except RowCycle as cycle:
+            raise _cycle_error(self.steps, cycle.nodes) from None
+        gathered: list[Step] = []
+        last = -1
+        for op in ordered:
+            if op.step != last:
+                step = self.steps[op.step]
+                gathered.append(Step(step.kind, step.mapper, step.columns, []))
+                last = op.step
+            gathered[-1].records.append(op.record)
+        return gathered
+
+    def _before(self, ops: Sequence[Op]) -> dict[Op, list[Op]]:
+        before: dict[Op, list[Op]] = {}
+        inserted: dict[Any, Op] = {}
+        deleted: dict[Any, Op] = {}
+        releasing: dict[Any, Op] = {}
+        targets = {key for step in self.steps for key in _referred(step.mapper, self.steps)}
+        for op in ops:
+            step = self.steps[op.step]
+            for mapper, columns in targets:
+                if mapper is not step.mapper:
+                    continue
+                if step.kind is Kind.INSERT:
+                    inserted[mapper, columns, _now(op.record, columns)] = op
+                elif step.kind is Kind.DELETE:
+                    deleted[mapper, columns, _stored(op.record, columns)] = op
+            if step.kind is not Kind.INSERT:
+                for value in _released(step, op.record):
+                    releasing[value] = op
+        for op in ops:
+            step = self.steps[op.step]
+            for key in step.mapper.foreign_keys:
+                if step.kind is not Kind.DELETE:
+                    parent = inserted.get(
+                        (key.target, key.target_columns, _now(op.record, key.columns))
+                    )
+                    if parent is not None and parent is not op:
+                        before.setdefault(op, []).append(parent)
+                if step.kind is not Kind.INSERT:
+                    leaving = deleted.get(
+                        (key.target, key.target_columns, _stored(op.record, key.columns))
+                    )
+                    if leaving is not None and leaving is not op:
+                        before.setdefault(leaving, []).append(op)
+            if step.kind is not Kind.DELETE:
+                for value in _taken(step, op.record):
+                    giver = releasing.get(value)
+                    if giver is not None and giver is not op:
+                        before.setdefault(op, []).append(giver)
+        return before
+
+
+def _referred(
+    mapper: Mapper, steps: Sequence[Step]
+) -> Iterator[tuple[Mapper, tuple[MappedColumn, ...]]]:
+    """The columns by which rows of the flush refer to a class."""
+    for step in steps:
+        for key in step.mapper.foreign_keys:
+            if key.target is mapper:
+                yield mapper, tuple(key.target_columns)
+
+
+def _unique_sets(mapper: Mapper) -> Iterator[tuple[MappedColumn, ...]]:
+    yield mapper.key
+    for unique in mapper.uniques:
+        yield unique.columns
+    for index in mapper.indexes:
+        if index.unique:
+            yield index.columns
+
+
+def _released(step: Step, record: Record) -> Iterator[Any]:
+    """The unique values a row gives up."""
+    mapper = step.mapper
+    for columns in _unique_sets(mapper):
+        if step.kind is Kind.DELETE or any(column in step.columns for column in columns):
+            value = _stored(record, columns)
+            if value is not None:
+                yield mapper.root, columns, value
+
+
+def _taken(step: Step, record: Record) -> Iterator[Any]:
+    """The unique values a row takes."""
+    mapper = step.mapper
+    for columns in _unique_sets(mapper):
+        if step.kind is Kind.INSERT or any(column in step.columns for column in columns):
+            value = _now(record, columns)
+            if value is not None:
+                yield mapper.root, columns, value
+
+
+def _now(record: Record, columns: Iterable[MappedColumn]) -> tuple[Any, ...] | None:
+    """What a row will hold; None where it cannot meet another row's value (NULL, no value)."""
+    return _comparable(read_slot(record.obj, column) for column in columns)
+
+
+def _stored(record: Record, columns: Iterable[MappedColumn]) -> tuple[Any, ...] | None:
+    """What a row holds in the store before the flush; None as in `_now`."""
+    notes = record.kept if record.noted is None else record.noted
+    if not notes:
+        return _now(record, columns)
+    return _comparable(
+        notes[column.attribute] if column.attribute in notes else read_slot(record.obj, column)
+        for column in columns
+    )
+
+
+def _comparable(values: Iterable[Any]) -> tuple[Any, ...] | None:
+    found = tuple(values)
+    for value in found:
+        if value is None or value is MISSING or type(value) is Raw:
+            return None
+        if type(value).__hash__ is None:
+            return None
+    return found
+
+
+def _cycle_error(steps: Sequence[Step], nodes: Sequence[Any]) -> FlushCycleError:
+    rows = " -> ".join(f"{steps[op.step].kind.name} {op.record.obj!r}" for op in [*nodes, nodes[0]])
+    mappers = {steps[op.step].mapper for op in nodes}
+    constraints = sorted(
+        f"{mapper.table_name} ({', '.join(column.name for column in columns)})"
+        for mapper in mappers
+        for columns in [
+            *_unique_sets(mapper),
+            *(tuple(key.columns) for key in mapper.foreign_keys if key.target in mappers),
+        ]
+    )
+    return FlushCycleError(
+        f"no order of these writes keeps the constraints: {rows}; "
+        f"constraints between them: {', '.join(constraints)}. Flush in two steps, giving up "
+        "one value first",
+        objects=[op.record.obj for op in nodes],
+        phase=Phase.FLUSH,
+    )

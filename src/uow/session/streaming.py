@@ -1,0 +1,174 @@
+"""Reading through a cursor, without keeping what was read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+
+from uow.errors import ObjectStateError, Phase, SessionClosedError, UowError
+from uow.session.channel import marked
+from uow.tracking.state import Home
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from uow.drivers.base import Connection, Row
+    from uow.mapping.mapper import Mapper
+    from uow.query.statements import Select
+    from uow.session.session import Session
+
+__all__ = ["Stream"]
+
+R = TypeVar("R")
+
+
+class Passing(dict[Any, Any]):
+    """An identity map that answers for the objects of a session and keeps no others."""
+
+    __slots__ = ("get",)
+
+    def __init__(self, objects: dict[Any, Any]) -> None:
+        super().__init__()
+        self.get = objects.get  # type: ignore[method-assign]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Nothing is kept."""
+
+
+@final
+class Stream(Generic[R]):
+    """Rows of a query, a batch at a time; an async context manager and its iterator.
+
+    In a transaction it reads there, else on a connection of its own that it holds until it is
+    closed. The session can be used between batches.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_batch_size",
+        "_batches",
+        "_connection",
+        "_cursor",
+        "_is_own",
+        "_select",
+        "_session",
+        "_take",
+    )
+
+    def __init__(self, session: Session, select: Select, batch_size: int) -> None:
+        self._session = session
+        self._select = select
+        self._batch_size = batch_size
+        self._batch: list[Any] = []
+        self._batches: AsyncIterator[list[Row]] | None = None
+        self._connection: Connection | None = None
+        self._cursor: AbstractAsyncContextManager[AsyncIterator[list[Row]]] | None = None
+        self._is_own = False
+        self._take: Callable[[list[Row]], list[Any]] | None = None
+
+    async def __aenter__(self) -> AsyncIterator[R]:
+        session = self._session
+        outer = session._claim("stream")
+        try:
+            if self._cursor is not None:
+                raise ObjectStateError("a stream is entered once")
+            await session._flush_first()
+            session._refuse_poisoned()
+            compiled = session._codecs.dialect.compile(self._select)
+            self._take = self._taker()
+            channel = session._channel
+            if session._transactional and channel.connection is None:
+                await session._begin()
+            connection = channel.connection
+            if connection is None:
+                connection = await channel.acquire()
+                self._is_own = True
+            self._connection = connection
+            session._streams.add(self)
+            cursor = channel.stream(connection, compiled.statement, batch_size=self._batch_size)
+            try:
+                self._batches = await cursor.__aenter__()
+                self._cursor = cursor
+            except UowError as error:
+                await self._give_back()
+                raise marked(error, Phase.QUERY)
+            except BaseException:
+                await self._give_back()
+                raise
+            return self
+        finally:
+            session._operation = outer
+
+    def _taker(self) -> Callable[[list[Row]], list[Any]]:
+        """What makes objects, or rows, of a batch."""
+        session = self._session
+        mapper: Mapper | None = self._select.entity_mapper
+        if mapper is None:
+            columns = self._select.columns
+            return lambda rows: session._decode_rows(columns, rows)
+        ledger = session._ledger
+        hydrate = session._codecs.of(mapper).hydrate
+        passing = Passing(ledger.of(mapper.root))
+        detached = Home(ledger, session._codecs)
+        detached.close()
+        return lambda rows: hydrate(rows, passing, detached)
+
+    def __aiter__(self) -> AsyncIterator[R]:
+        return self
+
+    async def __anext__(self) -> R:
+        if not self._batch:
+            await self._fetch()
+        return self._batch.pop()  # type: ignore[no-any-return]
+
+    async def _fetch(self) -> None:
+        session = self._session
+        outer = session._claim("stream")
+        try:
+            if self._batches is None or self._take is None:
+                raise SessionClosedError("the stream is closed")
+            try:
+                rows = await anext(self._batches)
+            except UowError as error:
+                raise marked(error, Phase.QUERY)
+            self._batch = self._take(rows)
+            self._batch.reverse()
+        finally:
+            session._operation = outer
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the cursor and give the connection back. May be called twice."""
+        cursor, self._cursor = self._cursor, None
+        self._batches = None
+        self._batch = []
+        try:
+            if cursor is not None:
+                await cursor.__aexit__(None, None, None)
+        finally:
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        self._session._streams.discard(self)
+        if connection is not None and self._is_own:
+            await self._session._channel.release(connection)
+
+    def abandon(self) -> None:
+        """The reader went away without closing. The session closes the cursor later; one that
+        reads on a connection of its own is closed with that connection, at once."""
+        connection = self._connection
+        if connection is not None and self._is_own:
+            self._connection = None
+            self._cursor = None
+            self._batches = None
+            self._session._streams.discard(self)
+            self._session._channel.pool.discard(connection)

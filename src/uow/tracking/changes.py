@@ -1,0 +1,110 @@
+"""What differs from the store, for one object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uow.mapping.mapper import mapper_of
+from uow.tracking.state import (
+    MISSING,
+    Raw,
+    Record,
+    State,
+    read_slot,
+    same_value,
+    state_of,
+)
+
+if TYPE_CHECKING:
+    from uow.mapping.mapper import MappedColumn
+    from uow.tracking.state import Codecs
+
+__all__ = ["changed_fields", "changed_names", "changes"]
+
+
+def changed_names(record: Record, codecs: Codecs) -> list[str]:
+    """The fields of a stored object that hold something else than the store, in no order."""
+    obj = record.obj
+    by_attribute = mapper_of(obj).by_attribute
+    noted = record.noted
+    names: list[str] = []
+    if noted:
+        for name, old in noted.items():
+            column = by_attribute[name]
+            now = read_slot(obj, column)
+            if now is MISSING:
+                continue  # it was expired since
+            if type(old) is Raw:
+                if differs_from_raw(now, old.value, column, codecs):
+                    names.append(name)
+            elif not same_value(old, now):
+                names.append(name)
+    if record.watched:
+        for name, raw in record.watched.items():
+            if noted is None or name not in noted:
+                column = by_attribute[name]
+                if differs_from_raw(read_slot(obj, column), raw, column, codecs):
+                    names.append(name)
+    return names
+
+
+def changed_fields(record: Record, codecs: Codecs) -> dict[str, tuple[Any, Any]]:
+    """What differs from the store, as `{field: (stored value, value now)}`."""
+    by_attribute = mapper_of(type(record.obj)).by_attribute
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in changed_names(record, codecs):
+        column = by_attribute[name]
+        old: Any = (record.noted or {}).get(name, MISSING)
+        if old is MISSING and record.watched and name in record.watched:
+            old = Raw(record.watched[name])
+        if type(old) is Raw:
+            old = decoded(old.value, column, codecs)
+        found[name] = (None if old is MISSING else old, getattr(record.obj, name))
+    return found
+
+
+def changes(obj: object) -> dict[str, tuple[Any, Any]]:
+    """Tell what was changed on a stored object and not flushed yet.
+
+    Args:
+        obj: an object of a mapped class, in a session or detached.
+
+    Returns:
+        `{field: (stored value, value now)}`; empty for a clean object, and for one that was
+        never stored.
+
+    Raises:
+        ObjectStateError: not an object of a mapped class.
+    """
+    state = state_of(obj)
+    if not isinstance(state, Record) or state.home is None:
+        return {}
+    if state.stored not in (State.PERSISTENT, State.DETACHED):
+        return {}
+    return changed_fields(state, state.home.codecs)
+
+
+def differs_from_raw(now: Any, raw: Any, column: MappedColumn, codecs: Codecs) -> bool:
+    """Compare a value with the stored form of what it was.
+
+    The text may have been written by somebody else, with other spaces: what counts is whether
+    both would be written alike by us.
+    """
+    if type(now) is Raw:
+        return bool(now.value != raw)
+    if raw is None or now is None:
+        return raw is not now
+    encode = codecs.encoder(column)
+    if encode is None:
+        return bool(now != raw)
+    try:
+        text = encode(now)
+    except ValueError:
+        return True  # the flush refuses it and says why
+    return bool(text != raw and text != encode(decoded(raw, column, codecs)))
+
+
+def decoded(raw: Any, column: MappedColumn, codecs: Codecs) -> Any:
+    """Decode the stored form of a value."""
+    decode = codecs.decoder(column)
+    return raw if decode is None or raw is None else decode(raw)

@@ -1,0 +1,117 @@
+"""What the documents and examples show is what happens: every Python block runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.support.imports import ROOT
+
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROGRAM = re.compile(r"^(asyncio|anyio|trio)\.run\(", re.MULTILINE)
+
+
+@attrs.frozen
+class Block:
+    """A fenced block of a page.
+
+    Attributes:
+        language: what stands after the fence.
+        text: what it holds.
+        line: where its first line stands in the page.
+    """
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    """Every block of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(found[1], found[2], text.count("\n", 0, found.start(2)) + 1)
+        for found in FENCE.finditer(text)
+    ]
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def programs() -> Iterator[pytest.ParameterSet]:
+    """Every block that is a whole program, with the output that the page says it has."""
+    for page in PAGES:
+        found = blocks(page)
+        for block, after in zip(found, [*found[1:], None], strict=True):
+            if block.language == "python" and PROGRAM.search(block.text):
+                output = after.text if after is not None and after.language == "text" else None
+                yield pytest.param(block.text, output, id=f"{page.name}:{block.line}")
+
+
+def run_program(arguments: list[str], folder: Path) -> str:
+    """Run Python in a folder, warnings as errors; return what it printed."""
+    command = [sys.executable, "-W", "error", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    if run.returncode:
+        pytest.fail(run.stdout + run.stderr)
+    return run.stdout
+
+
+@pytest.mark.parametrize(("text", "output"), list(programs()))
+def test_program_prints_what_the_page_says(text: str, output: str | None, tmp_path: Path) -> None:
+    """A program copied from a page into a file runs, and prints what stands below it."""
+    (tmp_path / "program.py").write_text(text, encoding="utf-8")
+    printed = run_program(["program.py"], tmp_path)
+
+    assert output is None or printed == output
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+async def test_blocks_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks of a page that are not whole programs run one after the other in one module."""
+    monkeypatch.chdir(tmp_path)
+    module = types.ModuleType(f"page_{page.stem.lower()}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in blocks(page):
+        if block.language != "python" or PROGRAM.search(block.text):
+            continue
+        source = "\n" * (block.line - 1) + block.text  # so that a traceback names the page's line
+        code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        result = eval(code, module.__dict__)
+        if inspect.isawaitable(result):
+            await result
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_example_runs(example: Path, tmp_path: Path) -> None:
+    """Every program of examples/ runs from another folder, prints its story, and leaves no file."""
+    printed = run_program([str(example)], tmp_path)
+
+    assert printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of the documents names a file or folder of the project."""
+    pages = [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md"]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert not broken

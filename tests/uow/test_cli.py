@@ -1,0 +1,97 @@
+"""The command line: help, the demo from end to end, and what it says where a package is missing."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+MODULE = ("-W", "error", "-m", "uow.cli")
+
+
+def call(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run this Python."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `uow` as if a package were not installed."""
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {list(arguments)!r}\n"
+        "from uow.cli import main; main()"
+    )
+    return call("-c", code)
+
+
+def test_help_names_the_commands() -> None:
+    """`uow --help` lists what there is."""
+    run = call(*MODULE, "--help")
+
+    assert run.returncode == 0
+    assert "demo" in run.stdout
+
+
+def test_unknown_command_is_an_error() -> None:
+    """A command that does not exist ends with a message and a code, not with a traceback."""
+    run = call(*MODULE, "dmeo")
+
+    assert run.returncode != 0
+    assert "dmeo" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_demo_stores_and_proves(loop: str, tmp_path: Path) -> None:
+    """The demo ends well on either loop; memory and file agree, and the file holds the airports."""
+    path = tmp_path / "airports.db"
+    run = call(*MODULE, "demo", str(path), "--loop", loop)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(re.findall(r"^agree", run.stdout, re.MULTILINE)) == 3
+    assert "DIFFER" not in run.stdout
+    assert str(path) in run.stdout
+    with closing(sqlite3.connect(path)) as db:
+        (airports,) = db.execute("SELECT count(*) FROM airports").fetchone()
+        (lost,) = db.execute("SELECT count(*) FROM airports WHERE name = 'lost'").fetchone()
+        orphans = db.execute("PRAGMA foreign_key_check").fetchall()
+    assert airports > 28_000
+    assert lost == 0
+    assert not orphans
+    assert [found.name for found in tmp_path.iterdir()] == ["airports.db"]
+
+
+def test_demo_leaves_a_file_alone(tmp_path: Path) -> None:
+    """A file that is already there is not overwritten unless that is asked for."""
+    path = tmp_path / "precious.db"
+    path.write_text("precious", encoding="utf-8")
+    run = call(*MODULE, "demo", str(path))
+
+    assert run.returncode == 2
+    assert "--replace" in run.stdout
+    assert path.read_text(encoding="utf-8") == "precious"
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("cyclopts", "cli"), ("rich", "cli"), ("airportsdata", "demo")],
+)
+def test_missing_package_names_the_extra(module: str, extra: str) -> None:
+    """Without an optional package the message says what to install."""
+    run = without(module, "demo", "never-made.db")
+
+    assert run.returncode == 1
+    assert f"uow[{extra}]" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_own_import_errors_are_not_hidden() -> None:
+    """A module that is no optional package and is missing all the same is a plain error."""
+    run = without("uow.cli.demo.run", "demo", "never-made.db")
+
+    assert "Traceback" in run.stderr
