@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import inspect
 import re
 import subprocess
@@ -14,7 +16,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.support.imports import ROOT
+from tests.support.imports import ROOT, modules
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"^(asyncio|anyio|trio)\.run\(", re.MULTILINE)
@@ -46,6 +48,10 @@ def blocks(page: Path) -> list[Block]:
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+WITH_DOCTESTS = [
+    name for name, path in modules().items() if ">>> " in path.read_text(encoding="utf-8")
+]
 
 
 def programs() -> Iterator[pytest.ParameterSet]:
@@ -102,6 +108,15 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
 
     assert printed
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", WITH_DOCTESTS)
+def test_docstring_examples(name: str) -> None:
+    """What a docstring shows after `>>>` is what it gives."""
+    failed, tried = doctest.testmod(importlib.import_module(name))
+
+    assert tried
+    assert not failed
 
 
 def test_links_lead_somewhere() -> None:

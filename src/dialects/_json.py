@@ -101,7 +101,8 @@ def _check(value: object, path: str, depth: int) -> None:
     elif isinstance(value, Mapping):
         for key, item in cast("Mapping[object, object]", value).items():
             if not isinstance(key, str):
-                raise ValueError(f"JSON keys are text, not {type(key).__name__} (at {path})")
+                kind = type(key).__name__
+                raise ValueError(f"JSON keys are text, not {kind} (at {path})")  # noqa: TRY004
             _check_text(key, path)
             _check(item, f"{path}.{key}", depth + 1)
     elif isinstance(value, list | tuple):

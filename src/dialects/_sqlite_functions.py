@@ -20,7 +20,7 @@ from decimal import (
     InvalidOperation,
 )
 from functools import lru_cache
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 import attrs
 
@@ -39,7 +39,7 @@ __all__ = [
 SQLiteValue: TypeAlias = "str | int | float | bytes | None"
 
 DIVISION_DIGITS: Final = 12
-"""A quotient or an average of decimals is rounded, half away from zero, to so many digits after the point."""
+"""To so many digits after the point a quotient or a mean of decimals is rounded, half from zero."""
 
 _ROUNDING = Context(prec=4000, Emax=10000, Emin=-10000, rounding=ROUND_HALF_UP)
 
@@ -98,7 +98,7 @@ class _Pattern:
         if size > end or not expression.match(text):
             return False
         position = size
-        for size, expression in self.middle:
+        for _, expression in self.middle:
             found = expression.search(text, position, end)
             if found is None:
                 return False
@@ -225,7 +225,7 @@ def decimal_floor(value: SQLiteValue) -> str | None:
 
 
 def round_number(value: SQLiteValue, digits: int | None) -> int | float | None:
-    """Round a number as it is written, half away from zero; SQLite's own rounds the double behind it."""
+    """Round the decimal digits, half away from zero; SQLite's own rounds the double behind them."""
     if value is None or digits is None:
         return None
     if isinstance(value, float) and not math.isfinite(value):
@@ -323,26 +323,24 @@ def json_contains(document: SQLiteValue, part: SQLiteValue) -> int | None:
     return int(_holds(_json.loads(_text(document)), _json.loads(_text(part)), is_top=True))
 
 
-def _holds(document: object, part: object, *, is_top: bool) -> bool:
-    match document, part:
-        case list(), list():
-            return all(any(_holds(a, b, is_top=False) for a in document) for b in part)
-        case dict(), dict():
-            return all(
-                key in document and _holds(document[key], value, is_top=False)
-                for key, value in part.items()
-            )
-        case list(), _ if is_top and not isinstance(part, dict):
-            return any(_is_scalar_equal(item, part) for item in document)
-        case _:
-            return _is_scalar_equal(document, part)
+def _holds(document: Any, part: Any, *, is_top: bool) -> bool:
+    if isinstance(document, list):
+        items = cast("list[Any]", document)
+        if isinstance(part, list):
+            parts = cast("list[Any]", part)
+            return all(any(_holds(item, p, is_top=False) for item in items) for p in parts)
+        return is_top and any(_is_scalar_equal(item, part) for item in items)
+    if isinstance(document, dict) and isinstance(part, dict):
+        held, asked = cast("dict[str, Any]", document), cast("dict[str, Any]", part)
+        return all(k in held and _holds(held[k], v, is_top=False) for k, v in asked.items())
+    return _is_scalar_equal(document, part)
 
 
-def _is_scalar_equal(left: object, right: object) -> bool:
+def _is_scalar_equal(left: Any, right: Any) -> bool:
     if isinstance(left, list | dict) or isinstance(right, list | dict):
         return False
     # To Python True is 1; to JSON it is not.
-    return isinstance(left, bool) == isinstance(right, bool) and left == right
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
 # -- times

@@ -308,8 +308,8 @@ def dialect_for(name: str) -> Dialect:
     """Find a dialect by name. It is made once.
 
     Args:
-        name: `"sqlite"`, `"postgresql"`, `"mysql"`, `"mariadb"`, or what another package names in the
-            entry point group `uow.dialects`.
+        name: `"sqlite"`, `"postgresql"`, `"mysql"`, `"mariadb"`, or what another package names in
+            the entry point group `uow.dialects`.
 
     Raises:
         QueryError: nobody offers a dialect of that name.

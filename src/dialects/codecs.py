@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 from functools import partial
 from operator import attrgetter
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID, SafeUUID
 
 from uow.dialects import _json
 from uow.dialects.base import Decoder, Encoder
 from uow.errors import MappingError
+from uow.mapping import json_values
 from uow.types import (
     Array,
     Binary,
@@ -37,8 +38,13 @@ from uow.types import (
     Time,
     Uuid,
 )
+from uow.values import Range
 
 __all__ = [
+    "EXACT",
+    "SHARED_DECODERS",
+    "SHARED_ENCODERS",
+    "TypeTable",
     "array_from_json",
     "array_to_json",
     "decimal_text",
@@ -55,13 +61,33 @@ __all__ = [
     "enum_decoder",
     "enum_encoder",
     "enum_store_type",
+    "instant_to_naive_utc",
     "json_decoder",
     "json_encoder",
+    "look_up",
+    "naive_utc_to_instant",
     "range_from_text",
     "range_to_text",
 ]
 
 E = TypeVar("E", bound=enum.Enum)
+V = TypeVar("V")
+
+TypeTable: TypeAlias = Mapping[type[ColumnType], Callable[[Any], V]]
+"""What is made of a column type, by its class."""
+
+
+def look_up(table: TypeTable[V], type_: ColumnType, store: str) -> V:
+    """Make what a table says for a type.
+
+    Raises:
+        MappingError: the store cannot keep such values.
+    """
+    make = table.get(type(type_))
+    if make is None:
+        raise MappingError(f"{store} cannot keep a {type(type_).__name__}")
+    return make(type_)
+
 
 EXACT = Context(prec=4000, Emax=10000, Emin=-10000, traps=[Inexact, InvalidOperation, Overflow])
 """Decimal arithmetic that raises instead of rounding."""
@@ -108,7 +134,7 @@ def decimal_text(
 def encode_float(value: Any) -> float:
     """Refuse NaN: the store would keep NULL."""
     number = float(value)
-    if number != number:
+    if math.isnan(number):
         raise ValueError("NaN cannot be stored")
     return number
 
@@ -251,7 +277,7 @@ def _kept_by_name(enum_class: type[enum.Enum]) -> bool:
 
 def json_encoder(annotation: object) -> Encoder:
     """Give the function that writes a value of a type hint as JSON text."""
-    unstructure = _json_values().unstructurer(annotation)
+    unstructure = json_values.unstructurer(annotation)
     if unstructure is None:
         return _json.dumps
 
@@ -263,7 +289,7 @@ def json_encoder(annotation: object) -> Encoder:
 
 def json_decoder(annotation: object) -> Decoder:
     """Give the function that reads JSON text as a value of a type hint."""
-    structure = _json_values().structurer(annotation)
+    structure = json_values.structurer(annotation)
     if structure is None:
         return _json.loads
 
@@ -271,13 +297,6 @@ def json_decoder(annotation: object) -> Decoder:
         return structure(_json.loads(text))
 
     return decode
-
-
-def _json_values() -> Any:
-    # Embedded values are the mapping's business; a dialect alone must work without its converter.
-    from uow.mapping import json_values
-
-    return json_values
 
 
 # -- items of arrays and ranges, as JSON or text
@@ -306,8 +325,8 @@ def array_from_json(item: ColumnType) -> Decoder:
 def range_to_text(item: ColumnType) -> Encoder:
     """Give the function that writes a `Range` as canonical text, `[lower,upper)`.
 
-    Ranges over whole numbers and days get their lower bound in and their upper bound out, as in
-    PostgreSQL ("Discrete Range Types" in its manual, section 8.17.7), so equal ranges have equal text.
+    Ranges over whole numbers and days get their lower bound in and their upper bound out, so equal
+    ranges have equal text, as in PostgreSQL ("Discrete Range Types", 8.17.7 in its manual).
     """
     encode = _item_codec(item)[0]
     step = _range_step(item)
@@ -341,8 +360,6 @@ def range_from_text(item: ColumnType, empty: object = None) -> Decoder:
         item: what it ranges over.
         empty: what stands for the empty range; None for `Range(x, x)` of the type's zero.
     """
-    from uow.values import Range
-
     decode = _item_codec(item)[1]
     zero = empty if empty is not None else _zero(item)
 
@@ -353,7 +370,7 @@ def range_from_text(item: ColumnType, empty: object = None) -> Decoder:
         return Range(
             decode(_number(item, lower)) if lower else None,
             decode(_number(item, upper)) if upper else None,
-            text[0] + text[-1],
+            cast("Any", text[0] + text[-1]),
         )
 
     return decode_range
@@ -388,7 +405,7 @@ def _zero(item: ColumnType) -> object:
         case DateTime(timezone=True):
             return datetime(2000, 1, 1, tzinfo=UTC)
         case _:
-            return datetime(2000, 1, 1)
+            return datetime.fromisoformat("2000-01-01")
 
 
 def _same(value: Any) -> Any:
@@ -397,34 +414,63 @@ def _same(value: Any) -> Any:
 
 def _item_codec(item: ColumnType) -> tuple[Encoder, Decoder]:
     """Give the functions between an item and what JSON holds for it."""
-    match item:
-        case Integer() | Boolean() | Text():
-            return _same, _same
-        case Float():
-            return encode_finite_float, float
-        case Numeric(precision=precision, scale=scale):
-            return partial(decimal_text, scale=scale, precision=precision), Decimal
-        case Uuid():
-            return str, UUID
-        case Date():
-            return date.isoformat, date.fromisoformat
-        case Time():
-            return encode_time, time.fromisoformat
-        case DateTime(timezone=True):
-            return encode_instant, decode_instant
-        case DateTime():
-            return encode_naive, datetime.fromisoformat
-        case Interval():
-            return encode_interval, decode_interval
-        case Binary():
-            return bytes.hex, bytes.fromhex
-        case EnumType(enum_class=enum_class):
-            return enum_encoder(enum_class), enum_decoder(enum_class)
-        case Array(item=inner):
-            encode, decode = _item_codec(inner)
-            return (
-                lambda values: [None if v is None else encode(v) for v in values],
-                lambda values: [None if v is None else decode(v) for v in values],
-            )
-        case Json() | RangeType() | _:
-            raise MappingError(f"{type(item).__name__} cannot be an item of an array or a range")
+    make = _ITEMS.get(type(item))
+    if make is None:
+        raise MappingError(f"{type(item).__name__} cannot be an item of an array or a range")
+    return make(item)
+
+
+def _nested(item: ColumnType) -> tuple[Encoder, Decoder]:
+    encode, decode = _item_codec(item)
+    return (
+        lambda values: [None if v is None else encode(v) for v in values],
+        lambda values: [None if v is None else decode(v) for v in values],
+    )
+
+
+_ITEMS: Final[TypeTable[tuple[Encoder, Decoder]]] = {
+    Integer: lambda _: (_same, _same),
+    Boolean: lambda _: (_same, _same),
+    Text: lambda _: (_same, _same),
+    Float: lambda _: (encode_finite_float, float),
+    Numeric: lambda t: (partial(decimal_text, scale=t.scale, precision=t.precision), Decimal),
+    Uuid: lambda _: (str, UUID),
+    Date: lambda _: (date.isoformat, date.fromisoformat),
+    Time: lambda _: (encode_time, time.fromisoformat),
+    DateTime: lambda t: (
+        (encode_instant, decode_instant) if t.timezone else (encode_naive, datetime.fromisoformat)
+    ),
+    Interval: lambda _: (encode_interval, decode_interval),
+    Binary: lambda _: (bytes.hex, bytes.fromhex),
+    EnumType: lambda t: (enum_encoder(t.enum_class), enum_decoder(t.enum_class)),
+    Array: lambda t: _nested(t.item),
+}
+
+# -- what SQLite and MySQL keep alike
+
+SHARED_ENCODERS: Final[TypeTable[Encoder | None]] = {
+    Integer: lambda _: None,
+    Boolean: lambda _: None,
+    Text: lambda _: None,
+    Binary: lambda _: None,
+    Interval: lambda _: encode_interval,
+    Uuid: lambda _: encode_uuid,
+    Json: lambda t: json_encoder(t.annotation),
+    Array: lambda t: array_to_json(t.item),
+    EnumType: lambda t: enum_encoder(t.enum_class),
+    RangeType: lambda t: range_to_text(t.item),
+}
+
+SHARED_DECODERS: Final[TypeTable[Decoder | None]] = {
+    Integer: lambda _: None,
+    Boolean: lambda _: bool,
+    Text: lambda _: None,
+    Binary: lambda _: None,
+    Float: lambda _: None,
+    Interval: lambda _: decode_interval,
+    Uuid: lambda _: decode_uuid,
+    Json: lambda t: json_decoder(t.annotation),
+    Array: lambda t: array_from_json(t.item),
+    EnumType: lambda t: enum_decoder(t.enum_class),
+    RangeType: lambda t: range_from_text(t.item),
+}

@@ -225,8 +225,9 @@ class SqlDialect(ABC):
             batch.mapper,
             ("update", batch.set_columns, batch.where_columns, batch.returning),
             lambda: (
-                f"UPDATE {self.table(batch.mapper)} SET {self.assignments(batch.set_columns)} WHERE "
-                f"{self.key_equalities(batch.where_columns, len(batch.set_columns))}{returning}"
+                f"UPDATE {self.table(batch.mapper)} SET {self.assignments(batch.set_columns)} "
+                f"WHERE {self.key_equalities(batch.where_columns, len(batch.set_columns))}"
+                f"{returning}"
             ),
         )
         return [Many(text, batch.rows, returns=bool(batch.returning))] if batch.rows else []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from uow.dialects.base import Compiled, ResultColumn
-from uow.dialects.sql_expressions import SqlExpressions, unlabelled
+from uow.dialects.sql_expressions import unlabelled
+from uow.dialects.sql_functions import SqlFunctions
 from uow.errors import QueryError
+from uow.expressions.alias import TableAlias
 from uow.expressions.nodes import Expression, Label, OrderTerm
 from uow.query.statements import (
     AnyStatement,
@@ -33,7 +35,7 @@ AnyExpression: TypeAlias = Expression[Any]
 _INTEGER = Integer()
 
 
-class SqlCompiler(SqlExpressions):
+class SqlCompiler(SqlFunctions):
     """Compiles one statement; made anew for each."""
 
     no_limit: str | None = None
@@ -117,8 +119,8 @@ class SqlCompiler(SqlExpressions):
         names: dict[int, str] = {}
         taken: set[str] = set()
         for source in (*select.froms, *(join.source for join in select.joins)):
-            name = self.source_name(cast("Any", source)) if _is_table(source) else source.alias
-            if name is None or name.lower() in taken:
+            name = source.alias if isinstance(source, DerivedTable) else self.source_name(source)
+            if name.lower() in taken:
                 raise QueryError(f"two tables of a query are called {name!r}: use aliased()")
             taken.add(name.lower())
             names[id(source)] = name
@@ -169,19 +171,16 @@ class SqlCompiler(SqlExpressions):
     def source(self, source: Source | DerivedTable, names: dict[int, str]) -> str:
         """Compile a table in FROM."""
         name = names[id(source)]
-        if not _is_table(source):
-            inner = self.select(cast("DerivedTable", source).select, unique_names=True)
-            return f"({inner}) AS {self.quote(name)}"
-        table = self.qualified(cast("Source", source))
-        return (
-            table
-            if source.alias is None and name == source.table_name
-            else (f"{table} AS {self.quote(name)}")
-        )
+        if isinstance(source, DerivedTable):
+            return f"({self.select(source.select, unique_names=True)}) AS {self.quote(name)}"
+        table = self.qualified(source)
+        if source.alias is None and name == source.table_name:
+            return table
+        return f"{table} AS {self.quote(name)}"
 
     def qualified(self, source: Source) -> str:
         """Give a table's name with its schema."""
-        mapper = getattr(source, "mapper", source)
+        mapper: Mapper = source.mapper if isinstance(source, TableAlias) else source
         return self.dialect.table(mapper)
 
     def group_by(self, select: Select) -> str:
@@ -256,14 +255,18 @@ class SqlCompiler(SqlExpressions):
     def insert_row(self, columns: Sequence[MappedColumn], row: Sequence[object]) -> str:
         """Compile one row."""
         values = [
-            self.assigned(cast("AnyExpression", value), column.type)
+            self.assigned(value, column.type)
             if isinstance(value, Expression)
             else self.bind(value, column.type)
             for column, value in zip(columns, row, strict=True)
         ]
         return f"({', '.join(values)})"
 
-    def on_conflict(self, mapper: Mapper, conflict: OnConflict) -> str:
+    def on_conflict(
+        self,
+        mapper: Mapper,  # noqa: ARG002 - for stores that name the key here
+        conflict: OnConflict,
+    ) -> str:
         """Compile what happens where a row is already there, with a space before."""
         target = ", ".join([self.quote(column.name) for column in conflict.target])
         text = f" ON CONFLICT ({target})" if target else " ON CONFLICT"
@@ -348,7 +351,3 @@ def _result_columns(columns: tuple[AnyExpression, ...]) -> tuple[ResultColumn, .
 
 def _is_label(select: Select, number: int) -> bool:
     return bool(select.columns) and isinstance(select.columns[number - 1], Label)
-
-
-def _is_table(source: object) -> bool:
-    return hasattr(source, "table_name")

@@ -1,8 +1,8 @@
 """CREATE TABLE and its company, shared by the SQL dialects.
 
-`TableDDL` writes what all stores agree on; a dialect overrides a method where its store differs. DDL
-takes no parameters, so whatever stands in it is a checked name, a number of ours, or SQL that the
-model's author wrote (`check=`, `server_default=`, `generated=`).
+`TableDDL` writes what all stores agree on; a dialect overrides a method where its store differs.
+DDL takes no parameters, so whatever stands in it is a checked name, a number of ours, or SQL that
+the model's author wrote (`check=`, `server_default=`, `generated=`).
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class TableDDL(ABC):
             return self.string_default(column, text)
         return self.expression_default(text)
 
-    def boolean(self, value: bool) -> str:  # noqa: FBT001 - it is the value, not an option
+    def boolean(self, value: bool) -> str:
         """Write a truth value."""
         return "TRUE" if value else "FALSE"
 

@@ -9,7 +9,14 @@ from typing import Final
 
 from uow.errors import QueryError
 
-__all__ = ["Effect", "effect_of", "is_blank", "isolation_error", "refusal_of"]
+__all__ = [
+    "Effect",
+    "effect_of",
+    "is_blank",
+    "isolation_error",
+    "quote_savepoint",
+    "refusal_of",
+]
 
 _BLANK: Final = r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*"
 _WORD: Final = re.compile(rf"{_BLANK}(?P<word>[A-Za-z]*)", re.DOTALL)
@@ -77,9 +84,19 @@ def isolation_error(isolation: str | None) -> QueryError | None:
     """Say why an isolation level cannot be had, or None."""
     if isolation is None or isolation.upper() in ISOLATION_LEVELS:
         return None
-    return QueryError(
-        f"no isolation level is called {isolation!r}; there are {', '.join(sorted(ISOLATION_LEVELS))}"
-    )
+    known = ", ".join(sorted(ISOLATION_LEVELS))
+    return QueryError(f"no isolation level is called {isolation!r}; there are {known}")
+
+
+def quote_savepoint(name: str) -> str:
+    """Quote the name of a savepoint, which this library made.
+
+    Raises:
+        QueryError: it is no plain name.
+    """
+    if not name.isidentifier():
+        raise QueryError(f"a savepoint cannot be called {name!r}")
+    return f'"{name}"'
 
 
 def _first_word(sql: str) -> str:

@@ -30,7 +30,15 @@ PATIENCE = 2.0
 
 
 class Abandoned(Exception):  # noqa: N818  # a signal between two modules, nobody else sees it
-    """The call goes on without its caller; the resource is the thread's to close."""
+    """The call goes on without its caller; the resource is the thread's to close.
+
+    Attributes:
+        cancellation: what made the caller leave.
+    """
+
+    def __init__(self, cancellation: BaseException) -> None:
+        super().__init__()
+        self.cancellation = cancellation
 
 
 @final
@@ -96,7 +104,7 @@ class Worker:
             may_interrupt: whether a cancellation may interrupt; if not it leaves at once.
 
         Raises:
-            Abandoned: cancelled, and the call goes on. The cancellation is its `__cause__`.
+            Abandoned: cancelled, and the call goes on.
         """
         job = Job(call)
         self._queue.put(job)
@@ -114,13 +122,13 @@ class Worker:
             job.is_cancelled = True
             is_waiting = self._running is not job
         if not (may_interrupt or is_waiting):
-            raise Abandoned from why
+            raise Abandoned(why) from None
         with anyio.CancelScope(shield=True):
             deadline = anyio.current_time() + PATIENCE
             while not job.done.is_set():
                 self.interrupt(job)
                 if anyio.current_time() > deadline:
-                    raise Abandoned from why
+                    raise Abandoned(why) from None
                 try:
                     with anyio.move_on_after(INTERRUPT_EACH):
                         await job.done.wait()

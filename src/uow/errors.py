@@ -338,6 +338,10 @@ class CommitUnknownError(UowError):
         self._verify = verify
         super().__init__(message, phase=phase)
 
+    def verify_with(self, verify: Callable[[], Awaitable[Outcome]]) -> None:
+        """Say how the outcome can be found out."""
+        self._verify = verify
+
     async def verify(self) -> Outcome:
         """Ask the store again what became of the unit.
 

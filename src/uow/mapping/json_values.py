@@ -120,7 +120,7 @@ def _is_set(kind: Any) -> bool:
 
 
 def _is_tuple(kind: Any) -> bool:
-    return (get_origin(kind) or kind) == tuple
+    return (isinstance(kind, type) and kind is tuple) or get_origin(kind) is tuple
 
 
 def _is_model(kind: Any) -> bool:

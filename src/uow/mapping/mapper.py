@@ -102,6 +102,11 @@ class MappedColumn:
         return isinstance(self.type, (Json, Array))
 
     @property
+    def may_be_lazy(self) -> bool:
+        """Whether it is lazy as far as is known yet."""
+        return self.is_lazy or isinstance(self.type, Unresolved)
+
+    @property
     def raw_attribute(self) -> str:
         """The name of the slot that keeps the value of a lazy column as the store gave it."""
         return f"{self.attribute}__raw"

@@ -42,6 +42,11 @@ class Resolver:
                 field.scope.release()
 
     def __call__(self, mapper: Mapper) -> None:
+        """Give the columns that have none yet their types.
+
+        Raises:
+            MappingError: a name is still not defined, or the type does not fit.
+        """
         for name, field in self._fields.items():
             column = mapper.by_attribute[name]
             if not field.resolve():

@@ -24,8 +24,13 @@ _MOST_PROBLEMS: Final = 20
 _FIRST_VERSION: Final = 1
 
 
-def insert_rows(mapper: Mapper, rows: Iterable[Mapping[Any, object]]) -> Insert:
+def insert_rows(
+    mapper: Mapper, rows: Iterable[Mapping[Any, object]]
+) -> tuple[Insert, frozenset[MappedColumn]]:
     """Make the tree of an INSERT from rows as a user gives them.
+
+    Returns:
+        The tree, and the columns that were given and did not come from a default.
 
     Raises:
         QueryError: there is no row; a field is unknown, cannot be set, or is given in some rows and
@@ -46,7 +51,8 @@ def insert_rows(mapper: Mapper, rows: Iterable[Mapping[Any, object]]) -> Insert:
     columns = tuple(column for column in mapper.columns if column in used)
     if not columns and len(checked) > 1:
         raise QueryError(f"rows of {mapper.name} without any value are inserted one by one")
-    return Insert(mapper, columns, tuple(_in_order(values, columns) for values in checked))
+    tree = Insert(mapper, columns, tuple(_in_order(values, columns) for values in checked))
+    return tree, frozenset(reader.given)
 
 
 def split_insert(insert: Insert, max_parameters: int) -> list[Insert]:
@@ -78,6 +84,7 @@ class _RowReader:
     def __init__(self, mapper: Mapper) -> None:
         self.mapper = mapper
         self.problems: list[str] = []
+        self.given: set[MappedColumn] = set()
         self._defaults = [
             (column, make) for column in mapper.columns if (make := _default(column)) is not None
         ]
@@ -102,6 +109,7 @@ class _RowReader:
             except ValueError as error:
                 self.problems.append(f"{column}: {error} (row {number})")
                 values[column] = None
+        self.given.update(values)
         for column, make in self._defaults:
             if column not in values:
                 values[column] = make()

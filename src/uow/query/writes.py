@@ -39,10 +39,11 @@ C = TypeVar("C")
 class InsertStatement(Executable[R], Generic[R]):
     """An INSERT; gives the number of rows, or what `returning` names."""
 
-    __slots__ = ("_insert",)
+    __slots__ = ("_given", "_insert")
 
-    def __init__(self, insert: Insert) -> None:
+    def __init__(self, insert: Insert, given: frozenset[MappedColumn]) -> None:
         self._insert = insert
+        self._given = given
 
     def __repr__(self) -> str:
         return f"<InsertStatement {self._insert.mapper.name}, {len(self._insert.rows)} rows>"
@@ -66,7 +67,7 @@ class InsertStatement(Executable[R], Generic[R]):
         if target and not _is_unique(mapper, frozenset(target)):
             names = ", ".join(column.attribute for column in target)
             raise QueryError(f"on_conflict: ({names}) of {mapper.name} is no key and not unique")
-        return OnConflictClause(self._insert, target)
+        return OnConflictClause(self._insert, self._given, target)
 
     @overload
     def returning(self, a: Expression[A], /) -> InsertStatement[list[Row[A]]]: ...
@@ -86,17 +87,21 @@ class InsertStatement(Executable[R], Generic[R]):
         """Give these columns of each row that was written, instead of the count."""
         old = self._insert
         found = selected(columns, "returning")
-        return InsertStatement(Insert(old.mapper, old.columns, old.rows, old.on_conflict, found))
+        tree = Insert(old.mapper, old.columns, old.rows, old.on_conflict, found)
+        return InsertStatement(tree, self._given)
 
 
 @final
 class OnConflictClause(Generic[R]):
     """The half of an INSERT that `on_conflict` begins."""
 
-    __slots__ = ("_insert", "_target")
+    __slots__ = ("_given", "_insert", "_target")
 
-    def __init__(self, insert: Insert, target: tuple[MappedColumn, ...]) -> None:
+    def __init__(
+        self, insert: Insert, given: frozenset[MappedColumn], target: tuple[MappedColumn, ...]
+    ) -> None:
         self._insert = insert
+        self._given = given
         self._target = target
 
     def nothing(self) -> InsertStatement[R]:
@@ -113,7 +118,7 @@ class OnConflictClause(Generic[R]):
         Args:
             fields: columns that take the value that was to be inserted, and mappings of columns
                 to new values, in which `excluded(column)` is that value. Without any: every
-                column given, but for the key and those of the conflict.
+                column that was given, but for the key and those of the conflict.
             where: change the row only if this holds for it.
 
         Raises:
@@ -124,7 +129,7 @@ class OnConflictClause(Generic[R]):
         if not self._target:
             raise QueryError("on_conflict().update(...) needs the columns that may be met")
         found: dict[MappedColumn, Expression[Any]] = {}
-        for field in fields or self._given():
+        for field in fields or self._proposed():
             new = assigned(mapper, _proposed(mapper, field))
             if not found.keys().isdisjoint(new):
                 raise QueryError("on_conflict: a field is given twice")
@@ -134,19 +139,19 @@ class OnConflictClause(Generic[R]):
         conditions = () if where is None else (as_condition(where, "on_conflict"),)
         return self._finished(OnConflict(self._target, with_version(mapper, found), conditions))
 
-    def _given(self) -> list[Expression[Any]]:
+    def _proposed(self) -> list[Expression[Any]]:
+        # A default of a new row is no reason to overwrite what an old one holds.
         mapper = self._insert.mapper
         return [
             ColumnExpression(column, mapper)
             for column in self._insert.columns
-            if column not in self._target and not column.primary_key and not column.version
+            if column in self._given and column not in self._target and not column.primary_key
         ]
 
     def _finished(self, on_conflict: OnConflict) -> InsertStatement[R]:
         old = self._insert
-        return InsertStatement(
-            Insert(old.mapper, old.columns, old.rows, on_conflict, old.returning)
-        )
+        tree = Insert(old.mapper, old.columns, old.rows, on_conflict, old.returning)
+        return InsertStatement(tree, self._given)
 
 
 @final
@@ -334,7 +339,7 @@ def insert(
         if column_of(mapper, name) in named:
             raise QueryError(f"{mapper.name}.{name} is given twice")
         row[name] = value
-    return InsertStatement(insert_rows(mapper, [row]))
+    return InsertStatement(*insert_rows(mapper, [row]))
 
 
 def insert_many(model: type[Any], rows: Iterable[Mapping[Any, object]]) -> InsertStatement[int]:
@@ -349,7 +354,7 @@ def insert_many(model: type[Any], rows: Iterable[Mapping[Any, object]]) -> Inser
             the store is given in some rows only.
         ValidationError: values do not fit, or required ones are missing; all are named.
     """
-    return InsertStatement(insert_rows(_table(model, "insert_many"), rows))
+    return InsertStatement(*insert_rows(_table(model, "insert_many"), rows))
 
 
 def update(model: type[Any]) -> UpdateStatement[int]:

@@ -30,7 +30,7 @@ class SavepointBlock:
     async def __aenter__(self) -> SavepointBlock:
         if self._frame is not None:
             raise ObjectStateError("a savepoint is entered once")
-        self._frame = await self._session._open_savepoint(self)
+        self._frame = await self._session._open_savepoint(is_block=True)
         return self
 
     async def __aexit__(
@@ -89,8 +89,8 @@ class TransactionBlock:
                 "a transaction is open already; commit or roll back first, or use "
                 "session.begin_nested()"
             )
-        self._was_transactional = session._transactional
-        session._transactional = True
+        self._was_transactional = session._unit.is_explicit
+        session._unit.is_explicit = True
         return session
 
     async def __aexit__(
@@ -112,7 +112,7 @@ class TransactionBlock:
                 await session.rollback()
             raise
         finally:
-            session._transactional = self._was_transactional
+            session._unit.is_explicit = self._was_transactional
 
 
 @final
@@ -123,7 +123,7 @@ class SessionBlock:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        session._transactional = True
+        session._unit.is_explicit = True
 
     async def __aenter__(self) -> Session:
         return await self._session.__aenter__()
@@ -248,7 +248,7 @@ class Transaction:
         self._check()
         if not isinstance(name, str):
             raise QueryError(f"a savepoint's name is a string, not {type(name).__name__}")
-        return Savepoint(name, await self.session._open_savepoint(self))
+        return Savepoint(name, await self.session._open_savepoint(is_block=False))
 
     async def rollback_to(self, savepoint: Savepoint) -> None:
         """Undo what was done since a savepoint, in the store and in memory; it stays set.
@@ -288,6 +288,6 @@ class Transaction:
         if self._owns_session:
             await session.aclose()
             return
-        session._transactional = False
+        session._unit.is_explicit = False
         if rollback and session._can_roll_back:
             await session.rollback()

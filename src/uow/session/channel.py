@@ -40,7 +40,7 @@ class Channel:
         savepoints: how many savepoints were ever set, for their names.
     """
 
-    __slots__ = ("connection", "database", "options", "pool", "savepoints")
+    __slots__ = ("_cancelled", "connection", "database", "options", "pool", "savepoints")
 
     def __init__(self, database: Database, options: TransactionOptions) -> None:
         self.database = database
@@ -48,6 +48,7 @@ class Channel:
         self.options = options
         self.connection: Connection | None = None
         self.savepoints = 0
+        self._cancelled: BaseException | None = None
 
     def __repr__(self) -> str:
         return f"<Channel {'in a transaction' if self.connection is not None else 'idle'}>"
@@ -68,8 +69,14 @@ class Channel:
             try:
                 return await connection.fetch(statement)
             except UowError as error:
-                raise marked(error, phase)
+                mark(error, phase)
+                raise
         return await self._borrowed(lambda borrowed: borrowed.fetch(statement), phase)
+
+    async def fetch_apart(self, statement: Statement) -> list[Row]:
+        """Run a statement on a connection of its own, whatever is open here."""
+        self._tell(statement)
+        return await self._borrowed(lambda borrowed: borrowed.fetch(statement), Phase.QUERY)
 
     async def run(self, statement: Statement) -> Rows:
         """Run raw SQL in the open transaction; the driver notes what it does to the connection."""
@@ -78,7 +85,8 @@ class Channel:
         try:
             return await connection.run(statement)
         except UowError as error:
-            raise marked(error, Phase.QUERY)
+            mark(error, Phase.QUERY)
+            raise
 
     async def write(self, statement: Statement | Many, *, returns: bool) -> Any:
         """Run a statement of a flush or a bulk write in the open transaction.
@@ -92,7 +100,8 @@ class Channel:
         try:
             return await send(connection, statement, returns=returns)
         except UowError as error:
-            raise marked(error, Phase.FLUSH)
+            mark(error, Phase.FLUSH)
+            raise
 
     def stream(
         self, connection: Connection, statement: Statement, *, batch_size: int
@@ -108,7 +117,8 @@ class Channel:
             result = await action(connection)
         except UowError as error:
             await self.release(connection)
-            raise marked(error, phase)
+            mark(error, phase)
+            raise
         except BaseException:
             await self.release(connection)
             raise
@@ -124,7 +134,8 @@ class Channel:
         try:
             return await self.pool.acquire()
         except UowError as error:
-            raise marked(error, Phase.ACQUIRE)
+            mark(error, Phase.ACQUIRE)
+            raise
 
     async def release(self, connection: Connection) -> None:
         """Give a connection back, whatever state it is in."""
@@ -143,21 +154,18 @@ class Channel:
             await connection.begin(self.options)
         except UowError as error:
             await self.release(connection)
-            raise marked(error, Phase.BEGIN)
+            mark(error, Phase.BEGIN)
+            raise
         except BaseException:
             await self.release(connection)
             raise
         self.connection = connection
 
-    async def commit(self) -> BaseException | None:
+    async def commit(self) -> None:
         """Commit the open transaction and give the connection back.
 
         Cancellation is heard before COMMIT is sent, and then not until it has ended or its
-        budget is spent.
-
-        Returns:
-            The cancellation that came meanwhile, for the caller to raise when its books are
-            in order; None if none came.
+        budget is spent; `raise_cancelled` raises it when the caller's books are in order.
 
         Raises:
             CommitUnknownError: no answer came.
@@ -167,23 +175,16 @@ class Channel:
         await checkpoint_if_cancelled()
         self._tell("COMMIT")
         try:
-            _, cancelled = await self._sealed(connection.commit, connection)
+            await self._sealed(connection.commit, connection)
         finally:
             self.connection = None
             await self.release(connection)
-        return cancelled
 
-    async def commit_alone(
-        self, statement: Statement | Many, *, returns: bool
-    ) -> tuple[Any, BaseException | None]:
+    async def commit_alone(self, statement: Statement | Many, *, returns: bool) -> Any:
         """Run the one statement of a whole unit, which is then its own COMMIT.
 
         Returns:
-            What `write` returns, and what `commit` returns.
-
-        Raises:
-            CommitUnknownError: no answer came.
-            UowError: the store refused; nothing was stored.
+            As `write`. Cancellation and errors are as with `commit`.
         """
         connection = await self.acquire()
         try:
@@ -195,18 +196,28 @@ class Channel:
         finally:
             await self.release(connection)
 
-    async def _sealed(
-        self, action: Callable[[], Awaitable[T]], connection: Connection
-    ) -> tuple[T, BaseException | None]:
+    def raise_cancelled(self, error: BaseException | None) -> None:
+        """Raise the cancellation that came during a COMMIT, if one did.
+
+        Args:
+            error: what went wrong as well; it becomes the cause.
+        """
+        cancelled, self._cancelled = self._cancelled, None
+        if cancelled is not None and cancelled is not error:
+            raise cancelled from error
+
+    async def _sealed(self, action: Callable[[], Awaitable[T]], connection: Connection) -> T:
         """Run what commits, to its end, and know its outcome whatever happens."""
         end = await finish(action, self.database.commit_timeout)
+        self._cancelled = end.cancelled
         error = end.error
         if error is None and end.is_done:
-            return end.result, end.cancelled
+            return end.result
         if isinstance(error, UowError) and not isinstance(error, ConnectionLostError):
             error.outcome = Outcome.NOT_APPLIED
             await self._roll_back(connection)
-            raise marked(error, Phase.COMMIT)
+            mark(error, Phase.COMMIT)
+            raise error
         self.pool.discard(connection)
         if error is None:
             raise CommitUnknownError(
@@ -219,7 +230,8 @@ class Channel:
 
     async def rollback(self) -> None:
         """Roll back and give the connection back, in bounded time. Store errors do not surface:
-        a connection that cannot roll back is closed, and the store rolls back by itself."""
+        a connection that cannot roll back is closed, and the store rolls back by itself.
+        """
         connection, self.connection = self.connection, None
         if connection is None:
             return
@@ -259,7 +271,8 @@ class Channel:
         try:
             await connection.savepoint(name)
         except UowError as error:
-            raise marked(error, Phase.SAVEPOINT)
+            mark(error, Phase.SAVEPOINT)
+            raise
         return name
 
     async def release_savepoint(self, name: str) -> None:
@@ -269,7 +282,8 @@ class Channel:
         try:
             await connection.release_savepoint(name)
         except UowError as error:
-            raise marked(error, Phase.SAVEPOINT)
+            mark(error, Phase.SAVEPOINT)
+            raise
 
     async def rollback_to(self, name: str) -> bool:
         """Undo what was done since a savepoint, in bounded time.
@@ -360,8 +374,7 @@ async def send(connection: Connection, statement: Statement | Many, *, returns: 
     return await connection.execute_many(statement)
 
 
-def marked(error: UowError, phase: Phase) -> UowError:
+def mark(error: UowError, phase: Phase) -> None:
     """Say in which phase an error came, unless the driver knew better."""
     if error.phase is None:
         error.phase = phase
-    return error

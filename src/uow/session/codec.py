@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from uow.mapping.hydration import Reader, make_hydrator, make_overwriter, make_reader
 from uow.mapping.mapper import MappedColumn, Mapper
 
 if TYPE_CHECKING:
+    from uow.database import Database
     from uow.dialects.base import Dialect, GetStatement
 
-__all__ = ["Codec", "Codecs", "codecs_for"]
+__all__ = ["Codec", "Codecs", "codecs_of"]
 
 
 class Codec:
@@ -118,7 +119,7 @@ class Codec:
 
     def fill(
         self,
-        columns: tuple[MappedColumn, ...],
+        columns: Sequence[MappedColumn],
         objects: Sequence[Any],
         rows: Sequence[Sequence[Any]],
     ) -> None:
@@ -155,9 +156,13 @@ class Codec:
         )
         return parts if len(parts) > 1 else parts[0]
 
-    def get_statement(self, **options: bool) -> GetStatement:
+    def get_statement(
+        self, *, for_update: bool = False, nowait: bool = False, skip_locked: bool = False
+    ) -> GetStatement:
         """The text that reads one row by key."""
-        return self._codecs.dialect.get_statement(self.mapper, **options)
+        return self._codecs.dialect.get_statement(
+            self.mapper, for_update=for_update, nowait=nowait, skip_locked=skip_locked
+        )
 
 
 class Codecs:
@@ -195,7 +200,12 @@ class Codecs:
             return found
 
 
-@lru_cache(maxsize=None)
-def codecs_for(dialect: Dialect) -> Codecs:
-    """The codecs of a dialect; one set for all sessions."""
-    return Codecs(dialect)
+_codecs: WeakKeyDictionary[Database, Codecs] = WeakKeyDictionary()
+
+
+def codecs_of(database: Database) -> Codecs:
+    """The codecs of a database, shared by its sessions and gone with it."""
+    found = _codecs.get(database)
+    if found is None:
+        found = _codecs[database] = Codecs(database.dialect)
+    return found

@@ -111,8 +111,10 @@ class _Events:
 
         def attach(function: F) -> F:
             hooks = getattr(target, "_hooks", None)
-            if isinstance(hooks, Hooks):
+            if isinstance(target, type) and isinstance(hooks, Hooks):
                 hooks.add(name, function)
+            elif isinstance(hooks, Hooks):
+                target.on(name, function)
             elif isinstance(target, type) and name in OBJECT_EVENTS:
                 _class_hooks.setdefault(target, Hooks()).add(name, function)
                 _hearing.clear()

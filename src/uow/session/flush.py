@@ -84,11 +84,7 @@ class Flush:
     def take(self) -> None:
         """Hand the records over to the journal. From now on writes to them are new changes."""
         ledger = self._ledger
-        for record in self._plan.unchanged:
-            if not record.watched:
-                record.noted = {}
-                ledger.delist(record)
-                ledger.settle(record)
+        ledger.settle_unchanged(self._plan.unchanged)
         entries = ledger.frames[-1].entries
         for job in self._jobs:
             step = job.step

@@ -116,6 +116,14 @@ class Ledger:
             self.changed.pop(record, None)
             set_state(record.obj, self.home)
 
+    def settle_unchanged(self, records: Iterable[Record]) -> None:
+        """Records that were touched, but hold what the store holds, are clean again."""
+        for record in records:
+            if not record.watched:
+                record.noted = {}
+                self.delist(record)
+                self.settle(record)
+
     def differences(self, record: Record) -> dict[str, tuple[Any, Any]]:
         """What differs from the store, as `{field: (stored value, value now)}`."""
         return changed_fields(record, self.codecs)
@@ -228,7 +236,7 @@ class Ledger:
         if status is State.DETACHED or state.owner is not self:
             self.add(obj)
             state = state_of(obj)
-        record = state if isinstance(state, Record) else state.record(obj)  # type: ignore[union-attr]
+        record = state if isinstance(state, Record) else state.record(obj)
         if record.stored is State.PENDING:
             self.delist(record)
             record.status = State.TRANSIENT
@@ -248,7 +256,7 @@ class Ledger:
         state = state_of(obj)
         if state.owner is not self:
             raise ObjectStateError(f"{obj!r} is not in this session")
-        record = state if isinstance(state, Record) else state.record(obj)  # type: ignore[union-attr]
+        record = state if isinstance(state, Record) else state.record(obj)
         self.delist(record)
         self.forget(record)
         if record.stored is State.PENDING:
@@ -333,7 +341,7 @@ class Ledger:
         held: list[dict[Any, Any]] = []
         for obj in chosen:
             state = state_of(obj)
-            record = state if isinstance(state, Record) else state.record(obj)  # type: ignore[union-attr]
+            record = state if isinstance(state, Record) else state.record(obj)
             if record.stored is not State.PERSISTENT:
                 continue
             records.append(record)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from uow.mapping.mapper import Mapper
 
-__all__ = ["RowCycle", "class_order", "components", "row_order"]
+__all__ = ["RowCycleError", "class_order", "components", "row_order"]
 
 N = TypeVar("N", bound=Hashable)
 
 
-class RowCycle(Exception):
+class RowCycleError(Exception):
     """The nodes of a circle; the caller says what they are."""
 
     def __init__(self, nodes: Sequence[object]) -> None:
@@ -107,9 +107,9 @@ def row_order(
         group: the number of a row's group; lower groups first.
 
     Raises:
-        RowCycle: there is no such order.
+        RowCycleError: there is no such order.
     """
-    waits = {node: 0 for node in nodes}
+    waits = dict.fromkeys(nodes, 0)
     after: dict[N, list[N]] = {}
     for node in nodes:
         for earlier in before.get(node, ()):
@@ -132,13 +132,14 @@ def row_order(
                     ready.setdefault(group(later), deque()).append(later)
         del ready[current]
     if len(ordered) < len(waits):
-        raise RowCycle(circle({node for node, count in waits.items() if count}, before))
+        raise RowCycleError(circle([node for node in waits if waits[node]], before))
     return ordered
 
 
-def circle(stuck: set[N], before: Mapping[N, Sequence[N]]) -> list[N]:
+def circle(waiting: Sequence[N], before: Mapping[N, Sequence[N]]) -> list[N]:
     """Follow what waits for what until a node comes again."""
-    node = next(iter(stuck))
+    stuck = set(waiting)
+    node = waiting[0]
     path: dict[N, None] = {}
     while node not in path:
         path[node] = None

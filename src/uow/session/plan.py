@@ -14,7 +14,7 @@ import attrs
 
 from uow.errors import FlushCycleError, InvalidUnitError, ObjectStateError, Phase
 from uow.mapping.mapper import mapper_of
-from uow.session.ordering import RowCycle, class_order, row_order
+from uow.session.ordering import RowCycleError, class_order, row_order
 from uow.tracking.changes import changed_names
 from uow.tracking.state import MISSING, Raw, Record, State, read_slot, state_of
 
@@ -372,7 +372,7 @@ class _Edges:
         ]
         try:
             ordered = row_order(ops, self._before(ops), lambda op: op.step)
-        except RowCycle as cycle:
+        except RowCycleError as cycle:
             raise _cycle_error(self.steps, cycle.nodes) from None
         gathered: list[Step] = []
         last = -1

@@ -1,26 +1,23 @@
-"""`Session`: a unit of work over one database.
+"""`Session`: a unit of work over one database, as users meet it.
 
-Layers, each with one concern: the `Ledger` keeps the books (memory only), the `Channel` holds the
-connection and the transaction, `make_plan` and `Flush` turn one into statements on the other. What
-is left here is the state machine: who may call what and when, and what is true of memory, store
-and connection after each thing that can go wrong.
+The `Ledger` keeps the books, the `Channel` holds the connection, the `Unit` keeps both in
+agreement. What is here is the door: who may call what and when.
 
-    NEW ──enter──> OPEN ──COMMIT unanswered──> UNKNOWN ──rollback──> OPEN
-                     └───────────────leave──────────┴──────────────> CLOSED
+    NEW ──enter──> OPEN ──────leave──────> CLOSED
+                   (UNKNOWN, after a COMMIT that was not answered, until rollback)
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import anyio
-from anyio.lowlevel import checkpoint_if_cancelled
 
 from uow.database import Database, default_database
 from uow.drivers.base import TransactionOptions
@@ -30,42 +27,30 @@ from uow.errors import (
     NotFoundError,
     ObjectStateError,
     Outcome,
-    Phase,
     QueryError,
     SessionClosedError,
     StaleObjectError,
-    TransactionPoisonedError,
     UncommittedChangesWarning,
 )
-from uow.expressions import ColumnExpression
 from uow.mapping.mapper import mapper_of
-from uow.query.builder import Query
+from uow.query.builder import Query, Terminals
 from uow.query.executable import Executable
-from uow.query.insert_rows import split_insert
-from uow.query.rows import row_class
-from uow.query.statements import Delete, Insert, Raw, Select, Update, result_names
+from uow.query.statements import Delete, Insert, Raw, Select, Update
 from uow.session import ambient
 from uow.session.blocks import BeginMethod, SavepointBlock
-from uow.session.codec import codecs_for
+from uow.session.bulk import Bulk
 from uow.session.channel import Channel
-from uow.session.events import (
-    Hooks,
-    call,
-    hears_objects,
-    logger,
-    object_hooks,
-    session_hooks,
-)
-from uow.session.flush import Flush
+from uow.session.codec import codecs_of
+from uow.session.events import Hooks, session_hooks
+from uow.session.hooks import HookCaller
 from uow.session.ledger import Ledger
-from uow.session.plan import FlushPlan, Kind, make_plan
+from uow.session.reading import Reader
 from uow.session.streaming import Stream
-from uow.session.tokens import CommitToken
-from uow.tracking.state import Record, State, read_slot, state_of
+from uow.session.unit import Unit
+from uow.tracking.state import Record, State, state_of
 
 if TYPE_CHECKING:
     from uow.expressions import Expression
-    from uow.mapping.mapper import Mapper
     from uow.mapping.model import Model
     from uow.statement import Statement
     from uow.tracking.journal import Frame
@@ -80,12 +65,15 @@ ISOLATION_LEVELS = frozenset(
 )
 
 
+ENDS_OR_BEGINS = frozenset({"flush", "commit", "rollback", "rollback_to", "begin", "begin_nested"})
+"""What hooks may not call."""
+
+
 class Life(Enum):
     """Where a session is in its life."""
 
     NEW = "new"
     OPEN = "open"
-    UNKNOWN = "unknown"
     CLOSED = "closed"
 
 
@@ -113,11 +101,9 @@ class Session:
         verify_commit: leave a token in the store with each commit, so that the outcome of a
             commit that was not answered can be found out (`CommitUnknownError.verify`).
 
-    Attributes:
-        outcome: what is known about the last unit; None before the first commit.
     """
 
-    _hooks: Any = session_hooks
+    _hooks: ClassVar[Hooks] = session_hooks
     begin: ClassVar[BeginMethod] = BeginMethod()
 
     def __init__(
@@ -141,21 +127,22 @@ class Session:
             if isolation not in ISOLATION_LEVELS:
                 known = ", ".join(sorted(ISOLATION_LEVELS))
                 raise QueryError(f"isolation is one of {known}, not {isolation!r}")
-        self.outcome: Outcome | None = None
         self._life = Life.NEW
         self._operation: str | None = None
-        self._hook_task: int | None = None
-        self._read_only = read_only
-        self._autoflush = autoflush
-        self._verify_commit = verify_commit
-        self._transactional = isolation is not None or read_only
-        self._unknown: CommitUnknownError | None = None
-        self._hooks = Hooks()
-        self._codecs = codecs_for(database.dialect)
-        self._ledger = Ledger(self._codecs)
-        self._channel = Channel(database, TransactionOptions(isolation, read_only))
         self._binding: ambient.Binding | None = None
-        self._streams: set[Stream[Any]] = set()
+        codecs = codecs_of(database)
+        self._ledger = Ledger(codecs)
+        self._hook_caller = HookCaller(self)
+        self._unit = Unit(
+            self._ledger,
+            Channel(database, TransactionOptions(isolation, read_only)),
+            codecs,
+            self._hook_caller,
+            is_read_only=read_only,
+            leaves_token=verify_commit,
+            flushes_first=autoflush,
+        )
+        self._reader = Reader(self._unit)
         frame = sys._getframe(_depth)
         self._site = (frame.f_code.co_filename, frame.f_lineno)
 
@@ -164,7 +151,12 @@ class Session:
     @property
     def database(self) -> Database:
         """The database this session works on."""
-        return self._channel.database
+        return self._unit.channel.database
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What is known about the last unit; None before the first commit or rollback."""
+        return self._unit.outcome
 
     @property
     def is_closed(self) -> bool:
@@ -174,12 +166,12 @@ class Session:
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
-        return self._channel.connection is not None
+        return self._unit.channel.connection is not None
 
     @property
     def is_poisoned(self) -> bool:
         """Whether the transaction can only be rolled back."""
-        return self._poison() is not None
+        return self._unit.poison is not None
 
     def __repr__(self) -> str:
         ledger = self._ledger
@@ -190,7 +182,7 @@ class Session:
             f"{len(ledger.new)} new, {len(ledger.changed)} changed, {len(ledger.deleted)} deleted>"
         )
 
-    async def __aenter__(self) -> Session:
+    async def __aenter__(self) -> Self:
         if self._life is not Life.NEW:
             raise SessionClosedError("a session is entered once; make another one")
         self._life = Life.OPEN
@@ -223,22 +215,20 @@ class Session:
         self._life = Life.CLOSED
         if self._binding is not None:
             ambient.unbind(self._binding)
-        if busy is not None and self._hook_task is None:
-            # Somebody is in the middle of an operation: it must not go on with our connection.
-            self._channel.terminate()
+        try:
+            if busy is None or self._hook_caller.is_running:
+                await self._unit.close_streams()
+                await self._unit.channel.rollback()
+        finally:
+            # Somebody in the middle of an operation must not go on with our connection.
+            self._unit.channel.terminate()
             self._ledger.restore_all()
             self._ledger.close()
+        if busy is not None and not self._hook_caller.is_running:
             raise ConcurrentUseError(
                 f"the session was closed while {busy}() was running in another task; its "
                 "connection was closed and the transaction rolled back"
             )
-        try:
-            await self._close_streams()
-            await self._channel.rollback()
-        finally:
-            self._channel.terminate()
-            self._ledger.restore_all()
-            self._ledger.close()
 
     def abandon(self) -> None:
         """Close at once, without waiting: for finalisers. Nothing is kept but the objects."""
@@ -246,14 +236,14 @@ class Session:
             self._life = Life.CLOSED
             if self._binding is not None:
                 ambient.unbind(self._binding)
-            self._channel.terminate()
+            self._unit.channel.terminate()
             self._ledger.restore_all()
             self._ledger.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_life", None) not in (Life.OPEN, Life.UNKNOWN):
+        if getattr(self, "_life", None) is not Life.OPEN:
             return
-        self._channel.terminate()
+        self._unit.channel.terminate()
         file, line = self._site
         warnings.warn(
             f"a session opened at {file}:{line} was never closed; use `async with`",
@@ -265,7 +255,7 @@ class Session:
     @property
     def _can_roll_back(self) -> bool:
         """Whether `rollback` would be heard: the session is open and nobody is busy with it."""
-        return self._life in (Life.OPEN, Life.UNKNOWN) and self._operation is None
+        return self._life is Life.OPEN and self._operation is None
 
     def _has_unsaved(self) -> bool:
         return self._ledger.was_written or not self._ledger.is_clean
@@ -275,14 +265,18 @@ class Session:
     def _claim(self, operation: str) -> str | None:
         """Begin an operation; what it returns is put back into `_operation` at its end."""
         outer = self._operation
-        if outer is not None or self._life is not Life.OPEN:
+        if outer is not None or self._life is not Life.OPEN or self._unit.unknown is not None:
             self._refuse(operation)
         self._operation = operation
         return outer
 
     def _check(self, operation: str) -> None:
         """As `_claim`, for what does not wait."""
-        if self._operation is not None or self._life is not Life.OPEN:
+        if (
+            self._operation is not None
+            or self._life is not Life.OPEN
+            or self._unit.unknown is not None
+        ):
             self._refuse(operation)
 
     def _refuse(self, operation: str) -> None:
@@ -291,18 +285,19 @@ class Session:
             raise SessionClosedError("the session was not entered yet; use `async with`")
         if self._life is Life.CLOSED:
             raise SessionClosedError(f"{operation}() on a session that is closed")
-        if self._life is Life.UNKNOWN:
-            if operation == "rollback":
+        outer = self._operation
+        task = self._hook_caller.task
+        if outer is None:
+            unknown = self._unit.unknown
+            if unknown is None or operation == "rollback":
                 return
-            assert self._unknown is not None
             raise CommitUnknownError(
                 "the outcome of this session's commit is unknown; verify it, and roll back or "
                 "close the session",
-                verify=self._unknown.verify,
+                verify=unknown.verify,
             )
-        outer = self._operation
-        if self._hook_task is not None and self._hook_task == anyio.get_current_task().id:
-            if operation not in ("flush", "commit", "rollback", "begin", "begin_nested"):
+        if task is not None and task == anyio.get_current_task().id:
+            if operation not in ENDS_OR_BEGINS:
                 return
             raise ConcurrentUseError(
                 f"{operation}() was called in a hook of {outer}(); hooks may read, change "
@@ -425,26 +420,21 @@ class Session:
 
         Raises:
             ValidationError: the key is of the wrong type.
-            StaleObjectError: with `for_update`, the row has moved under a changed object.
+            QueryError: the store has no such lock.
+            StaleObjectError: with a lock, the row has moved under a changed object.
         """
         mapper = mapper_of(model)
         wanted = mapper.check_key(key)
         outer = self._claim("get")
         try:
-            lock = for_update or nowait or skip_locked
-            if not lock:
-                known = self._ledger.of(mapper.root).get(wanted)
-                if known is not None and type(known) is mapper.class_:
-                    return cast("M", known)
-            codec = self._codecs.of(mapper)
-            if lock:
-                text = codec.get_statement(for_update=True, nowait=nowait, skip_locked=skip_locked)
-            else:
-                text = codec.get_statement()
-            rows = await self._fetch(text.statement(codec.encode_key(wanted)), lock=lock)
-            if not rows:
-                return None
-            return cast("M", self._take_in(mapper, rows, refresh=lock)[0])
+            found = await self._reader.get(
+                mapper,
+                wanted,
+                lock=for_update or nowait or skip_locked,
+                nowait=nowait,
+                skip_locked=skip_locked,
+            )
+            return cast("M | None", found)
         finally:
             self._operation = outer
 
@@ -480,6 +470,10 @@ class Session:
     async def refresh(self, obj: Model, *, for_update: bool = False) -> None:
         """Read an object again, dropping its changes.
 
+        Args:
+            obj: a stored object of this session.
+            for_update: lock its row.
+
         Raises:
             NotFoundError: its row is gone.
             ObjectStateError: it is not a stored object of this session.
@@ -491,26 +485,9 @@ class Session:
                 raise ObjectStateError(
                     f"only a stored object of this session can be refreshed, not {obj!r}"
                 )
-            mapper = mapper_of(obj)
-            codec = self._codecs.of(mapper)
-            text = codec.get_statement(for_update=True) if for_update else codec.get_statement()
-            key = codec.encode_key(mapper.identity(obj))
-            rows = await self._fetch(text.statement(key), lock=for_update)
-            if not rows:
-                raise NotFoundError(f"the row of {obj!r} is gone", phase=Phase.QUERY)
-            self._overwrite(obj, mapper, rows[0])
+            await self._reader.refresh(obj, mapper_of(obj), lock=for_update)
         finally:
             self._operation = outer
-
-    def _overwrite(self, obj: Any, mapper: Mapper, row: Sequence[Any]) -> None:
-        self._codecs.of(mapper).overwrite(obj, row)
-        state = state_of(obj)
-        if isinstance(state, Record):
-            state.noted = {}
-            state.watched = None
-            self._ledger.delist(state)
-            self._ledger.settle(state)
-        self._see([obj])
 
     async def merge(self, obj: M) -> M:
         """Copy an object's values onto the one in this session with its key.
@@ -558,7 +535,7 @@ class Session:
                 setattr(target, column.attribute, value)
         return cast("M", target)
 
-    async def fan_out(self, *queries: Query[Any]) -> list[list[Any]]:
+    async def fan_out(self, *queries: Terminals[Any]) -> list[list[Any]]:
         """Run queries at the same time, on a connection each.
 
         The objects join this session. On a database with a single connection they run in turn.
@@ -571,36 +548,42 @@ class Session:
         """
         outer = self._claim("fan_out")
         try:
-            if self._ledger.was_written or self._channel.connection is not None:
+            if self._ledger.was_written:
                 raise QueryError(
                     "fan_out reads on connections of its own, which do not see what this "
                     "transaction wrote or locked; commit first"
                 )
-            compiled = [self._codecs.dialect.compile(query.statement) for query in queries]
+            channel = self._unit.channel
+            dialect = self._unit.codecs.dialect
+            compiled = [dialect.compile(query.statement) for query in queries]
             answers: list[list[Any]] = [[] for _ in queries]
             failures: list[BaseException] = []
 
             async def read(number: int, statement: Statement) -> None:
                 try:
-                    answers[number] = await self._channel.fetch(statement)
-                except Exception as error:
+                    answers[number] = await channel.fetch_apart(statement)
+                except Exception as error:  # the first one is raised below, as it came
                     failures.append(error)
                     tasks.cancel_scope.cancel()
 
-            async with anyio.create_task_group() as tasks:
+            if channel.connection is not None and channel.pool.max_size == 1:
                 for number, one in enumerate(compiled):
-                    tasks.start_soon(read, number, one.statement)
+                    answers[number] = await self._unit.fetch(one.statement)
+            else:
+                async with anyio.create_task_group() as tasks:
+                    for number, one in enumerate(compiled):
+                        tasks.start_soon(read, number, one.statement)
             if failures:
                 raise failures[0]
             return [
-                self._results(query.statement, rows)
+                self._reader.results(query.statement, rows)
                 for query, rows in zip(queries, answers, strict=True)
             ]
         finally:
             self._operation = outer
 
     def stream(
-        self, query: Query[R], *, batch_size: int = 500
+        self, query: Terminals[R], *, batch_size: int = 500
     ) -> AbstractAsyncContextManager[AsyncIterator[R]]:
         """Read a query through a cursor, a batch at a time.
 
@@ -620,8 +603,8 @@ class Session:
         """Run a select for objects. For `Query`; see `uow.query.executor`."""
         outer = self._claim("find")
         try:
-            await self._flush_first()
-            return await self._select(select)
+            await self._unit.flush_first()
+            return await self._reader.select(select)
         finally:
             self._operation = outer
 
@@ -635,7 +618,7 @@ class Session:
         """Run a bulk statement. For `Query`."""
         outer = self._claim("execute")
         try:
-            count: int = await self._bulk(statement)
+            count: int = await Bulk(self._unit, self._reader).write(statement)
             return count
         finally:
             self._operation = outer
@@ -667,225 +650,14 @@ class Session:
         outer = self._claim("execute")
         try:
             if isinstance(tree, Select):
-                await self._flush_first()
-                return cast("R", await self._select(tree))
+                await self._unit.flush_first()
+                return cast("R", await self._reader.select(tree))
+            bulk = Bulk(self._unit, self._reader)
             if isinstance(tree, Raw):
-                return cast("R", await self._raw(tree))
-            return cast("R", await self._bulk(tree))
+                return cast("R", await bulk.raw(tree))
+            return cast("R", await bulk.write(tree))
         finally:
             self._operation = outer
-
-    async def _select(self, select: Select) -> list[Any]:
-        compiled = self._codecs.dialect.compile(select)
-        lock = select.for_update is not None
-        rows = await self._fetch(compiled.statement, lock=lock)
-        return self._results(select, rows, refresh=lock)
-
-    def _results(self, select: Select, rows: list[Any], *, refresh: bool = False) -> list[Any]:
-        mapper = select.entity_mapper
-        if mapper is not None:
-            return self._take_in(mapper, rows, refresh=refresh)
-        return self._decode_rows(select.columns, rows)
-
-    def _decode_rows(self, columns: Sequence[Any], rows: list[Any]) -> list[Any]:
-        """Make `Row`s of what the store gave for expressions."""
-        make = row_class(result_names(columns))
-        decoders = [
-            None if column.type is None else self._codecs.dialect.decoder(column.type)
-            for column in columns
-        ]
-        if not any(decoders):
-            return [make(row) for row in rows]
-        return [
-            make(
-                value if decode is None or value is None else decode(value)
-                for value, decode in zip(row, decoders, strict=True)
-            )
-            for row in rows
-        ]
-
-    def _take_in(self, mapper: Mapper, rows: list[Any], *, refresh: bool) -> list[Any]:
-        """Make objects of rows; those the session holds are left as they are."""
-        ledger = self._ledger
-        objects = ledger.of(mapper.root)
-        codec = self._codecs.of(mapper)
-        if refresh:
-            self._refresh_known(mapper, rows)
-        found = codec.hydrate(rows, objects, ledger.home)
-        self._see(found)
-        return found
-
-    def _refresh_known(self, mapper: Mapper, rows: list[Any]) -> None:
-        """Locked rows are the truth: bring the objects that stand for them up to date."""
-        codec = self._codecs.of(mapper)
-        objects = self._ledger.of(mapper.root)
-        positions = [mapper.columns.index(column) for column in mapper.key]
-        version = mapper.version
-        for row in rows:
-            obj = objects.get(codec.decode_key([row[p] for p in positions]))
-            if obj is None:
-                continue
-            state = state_of(obj)
-            if not isinstance(state, Record) or not self._ledger.differences(state):
-                if state.status is State.PERSISTENT:
-                    self._overwrite(obj, mapper, row)
-                continue
-            if version is not None and row[version.position] != read_slot(obj, version):
-                raise StaleObjectError(
-                    f"the row of {obj!r} was changed by somebody else while it had changes "
-                    "here; refresh it",
-                    objects=[obj],
-                    phase=Phase.QUERY,
-                )
-            changed = self._ledger.differences(state)
-            clean = [c for c in mapper.columns if c.attribute not in changed]
-            codec.fill(clean, [obj], [[row[c.position] for c in clean]])
-
-    def _see(self, objects: Iterable[Any]) -> None:
-        """Objects read after an opaque write show what a rollback would undo."""
-        if any(frame.opaque for frame in self._ledger.frames):
-            self._ledger.frames[-1].seen.extend(objects)
-
-    async def _flush_first(self) -> None:
-        if self._autoflush and not self._hook_task and not self._ledger.is_clean:
-            await self._flush()
-
-    async def _fetch(self, statement: Statement, *, lock: bool = False) -> list[Any]:
-        """Send a statement that reads, in the transaction if there is or must be one."""
-        self._refuse_poisoned()
-        if lock or (self._transactional and self._channel.connection is None):
-            await self._begin()
-        try:
-            rows = await self._channel.fetch(statement)
-        except BaseException as error:
-            self._failed(error, keeps=statement.reads)
-            raise
-        if lock:
-            self._ledger.frames[-1].opaque = True
-        return rows
-
-    # -- statements the journal cannot repeat
-
-    async def _raw(self, tree: Raw) -> Any:
-        self._refuse_poisoned()
-        compiled = self._codecs.dialect.compile(tree)
-        await self._begin()
-        self._ledger.frames[-1].opaque = True
-        try:
-            answer = await self._channel.run(compiled.statement)
-        except BaseException as error:
-            self._failed(error, keeps=False)
-            raise
-        if not answer.columns:
-            return answer.count
-        make = row_class(answer.columns)
-        return [make(row) for row in answer.rows]
-
-    async def _bulk(self, tree: Insert | Update | Delete) -> Any:
-        self._refuse_poisoned()
-        if self._read_only:
-            raise QueryError("the session is read-only")
-        mapper = tree.mapper
-        await self._flush_first()
-        if not isinstance(tree, Insert) or tree.on_conflict is not None:
-            self._refuse_unflushed(mapper)
-        known = self._ledger.of(mapper.root)
-        names_rows = bool(known) and not isinstance(tree, Insert) and not tree.returning
-        sent = tree
-        if names_rows and self._can_name_rows(tree):
-            sent = self._naming(cast("Update | Delete", tree), mapper)
-        dialect = self._codecs.dialect
-        parts = (
-            split_insert(sent, dialect.capabilities.max_parameters)
-            if isinstance(sent, Insert)
-            else [sent]
-        )
-        compiled = [dialect.compile(part) for part in parts]
-        await self._begin()
-        self._ledger.frames[-1].opaque = True
-        returns = compiled[0].returns_rows
-        try:
-            answers = [
-                await self._channel.write(one.statement, returns=returns) for one in compiled
-            ]
-        except BaseException as error:
-            self._failed(error, keeps=False)
-            raise
-        answer: Any = sum(answers) if not returns else [row for rows in answers for row in rows]
-        if known:
-            self._expire_after(tree, mapper, answer if sent is not tree else None)
-        if sent is not tree:
-            return len(answer)
-        return self._decode_rows(tree.returning, answer) if returns else answer
-
-    def _can_name_rows(self, tree: Insert | Update | Delete) -> bool:
-        capabilities = self._codecs.dialect.capabilities
-        if isinstance(tree, Delete):
-            return capabilities.returning_delete
-        return capabilities.returning_update
-
-    def _naming(self, tree: Update | Delete, mapper: Mapper) -> Update | Delete:
-        """The same statement, made to return the keys of its rows."""
-        keys = tuple(ColumnExpression(column, mapper) for column in mapper.key)
-        if isinstance(tree, Update):
-            return Update(mapper, tree.assignments, tree.where, keys)
-        return Delete(mapper, tree.where, keys)
-
-    def _expire_after(
-        self, tree: Insert | Update | Delete, mapper: Mapper, rows: list[Any] | None
-    ) -> None:
-        if isinstance(tree, Insert) and tree.on_conflict is None:
-            return
-        codec = self._codecs.of(mapper)
-        keys = None if rows is None else [codec.decode_key(row) for row in rows]
-        removed = isinstance(tree, Delete) and keys is not None
-        self._ledger.expire_all(mapper, keys, removed=removed)
-
-    def _refuse_unflushed(self, mapper: Mapper) -> None:
-        ledger = self._ledger
-        for record in (*ledger.new, *ledger.deleted, *ledger.modified()):
-            if mapper_of(record.obj).root is mapper.root:
-                raise QueryError(
-                    f"{mapper.name} has changes in the session that were not flushed, and a bulk "
-                    "statement would not see them; flush first, or use Session(autoflush=True)"
-                )
-
-    # -- poison
-
-    def _poison(self) -> BaseException | None:
-        return next((f.poison for f in self._ledger.frames if f.poison is not None), None)
-
-    def _refuse_poisoned(self) -> None:
-        poison = self._poison()
-        if poison is not None:
-            raise TransactionPoisonedError(
-                "a statement of this transaction failed, and what it was part of cannot be "
-                "repeated; roll back"
-            ) from poison
-
-    def _failed(self, error: BaseException, *, keeps: bool) -> None:
-        """A statement failed: what does that make of the transaction?
-
-        Args:
-            error: what it raised.
-            keeps: the transaction is as good as before, if the store still holds it.
-        """
-        channel = self._channel
-        if channel.connection is None:
-            return
-        if channel.is_lost:
-            channel.abandon()
-            self._lost(error)
-        elif not keeps:
-            self._ledger.frames[-1].poison = error
-
-    def _lost(self, error: BaseException) -> None:
-        """The store has rolled the whole transaction back."""
-        ledger = self._ledger
-        opaque = any(frame.opaque for frame in ledger.frames)
-        ledger.undo_frames()
-        if opaque:
-            ledger.frames[0].poison = error
 
     # -- writing
 
@@ -905,79 +677,10 @@ class Session:
         """
         outer = self._claim("flush")
         try:
-            self._refuse_poisoned()
-            await self._flush()
+            self._unit.refuse_poisoned()
+            await self._unit.flush()
         finally:
             self._operation = outer
-
-    async def _flush(self) -> None:
-        flush = await self._prepare()
-        if flush is not None:
-            await self._send(flush)
-
-    async def _prepare(self) -> Flush | None:
-        """Run the hooks and make the plan. None: there is nothing to write."""
-        ledger = self._ledger
-        await self._call_hooks("before_flush")
-        if not (ledger.new or ledger.changed or ledger.deleted):
-            return None
-        if self._hears_objects():
-            await self._call_before_hooks()
-        plan = make_plan(ledger, self._codecs)
-        if plan.is_empty:
-            for record in plan.unchanged:
-                if not record.watched:
-                    record.noted = {}
-                    ledger.delist(record)
-                    ledger.settle(record)
-            return None
-        if self._read_only:
-            raise QueryError(f"the session is read-only, and a flush would {plan}")
-        return Flush(plan, ledger, self._codecs)
-
-    async def _send(self, flush: Flush) -> None:
-        """Write in the transaction; it is begun if it is not open."""
-        flush.take()
-        try:
-            await self._begin()
-            await flush.send(self._channel.write)
-            await self._call_after_hooks(flush.plan)
-            await self._call_hooks("after_flush")
-        except BaseException as error:
-            await self._undo_flush(error)
-            raise
-
-    async def _undo_flush(self, error: BaseException) -> None:
-        """A flush failed: its frame is rolled back, in the store and in the books."""
-        ledger = self._ledger
-        frame = ledger.frames[-1]
-        try:
-            if frame.savepoint is not None and self._channel.connection is not None:
-                kept = False
-                try:
-                    kept = await self._channel.rollback_to(frame.savepoint)
-                finally:
-                    if kept or self._channel.connection is not None:
-                        self._undo_frame(frame, error)
-                    else:
-                        self._lost(error)
-            else:
-                try:
-                    await self._channel.rollback()
-                finally:
-                    self._lost(error)
-        except BaseException as interruption:
-            # What went wrong first is what the user has to know; a cancellation must surface.
-            raise interruption from error
-
-    def _undo_frame(self, frame: Frame, error: BaseException) -> None:
-        self._ledger.undo_frame()
-        if frame.opaque:
-            frame.poison = error
-
-    async def _begin(self) -> None:
-        if self._channel.connection is None:
-            await self._channel.begin()
 
     async def commit(self) -> None:
         """Flush and commit. With nothing to do nothing is sent.
@@ -992,98 +695,9 @@ class Session:
         """
         outer = self._claim("commit")
         try:
-            await self._commit()
+            await self._unit.commit()
         finally:
             self._operation = outer
-
-    async def _commit(self) -> None:
-        self._refuse_poisoned()
-        ledger = self._ledger
-        if any(isinstance(frame.block, SavepointBlock) for frame in ledger.frames):
-            raise ObjectStateError(
-                "commit() inside a begin_nested() block; leave the block first, it is part of "
-                "the transaction"
-            )
-        await self._call_hooks("before_commit")
-        flush = await self._prepare()
-        cancelled: BaseException | None = None
-        if flush is not None and self._commits_alone(flush):
-            cancelled = await self._commit_alone(flush)
-        else:
-            if flush is not None:
-                await self._send(flush)
-            if self._channel.connection is not None:
-                cancelled = await self._commit_transaction()
-        callbacks = [fn for frame in ledger.frames for fn in frame.callbacks]
-        self.outcome = Outcome.APPLIED
-        ledger.committed()
-        await self._call_after_commit(callbacks)
-        if cancelled is not None:
-            raise cancelled
-
-    def _commits_alone(self, flush: Flush) -> bool:
-        return (
-            self._channel.connection is None
-            and self._channel.options.isolation is None
-            and not self._verify_commit
-            and not self._hears("after_flush")
-            and not self._hears_objects()
-            and flush.only_statement is not None
-        )
-
-    async def _commit_alone(self, flush: Flush) -> BaseException | None:
-        """Send the unit's one statement without BEGIN and COMMIT around it."""
-        cancelled: BaseException | None = None
-
-        async def write(statement: Any, *, returns: bool) -> Any:
-            nonlocal cancelled
-            answer, cancelled = await self._channel.commit_alone(statement, returns=returns)
-            return answer
-
-        flush.take()
-        try:
-            await flush.send(write)
-        except CommitUnknownError as error:
-            self._become_unknown(error)
-            raise
-        except BaseException as error:
-            self._lost(error)
-            raise
-        return cancelled
-
-    async def _commit_transaction(self) -> BaseException | None:
-        token: CommitToken | None = None
-        try:
-            if self._verify_commit:
-                token = CommitToken()
-                await token.leave(self._channel)
-            return await self._channel.commit()
-        except CommitUnknownError as error:
-            if token is not None:
-                error = self._verifiable(error, token)
-            self._become_unknown(error)
-            raise error from error.__cause__
-        except BaseException as error:
-            try:
-                await self._channel.rollback()
-            finally:
-                self._lost(error)
-            raise
-
-    def _verifiable(self, error: CommitUnknownError, token: CommitToken) -> CommitUnknownError:
-        database = self.database
-
-        async def verify() -> Outcome:
-            return await token.verify(database)
-
-        found = CommitUnknownError(error.message, verify=verify)
-        found.__cause__ = error.__cause__
-        return found
-
-    def _become_unknown(self, error: CommitUnknownError) -> None:
-        self.outcome = Outcome.UNKNOWN
-        self._unknown = error
-        self._life = Life.UNKNOWN
 
     async def rollback(self) -> None:
         """Roll back. Every object is as it was last committed, and new ones are let go.
@@ -1093,37 +707,9 @@ class Session:
         """
         outer = self._claim("rollback")
         try:
-            await self._rollback()
+            await self._unit.rollback()
         finally:
             self._operation = outer
-
-    async def _rollback(self) -> None:
-        ledger = self._ledger
-        unknown = self._life is Life.UNKNOWN
-        concerned = (
-            [
-                record
-                for frame in ledger.frames
-                for entry in frame.entries
-                for record in entry.records()
-            ]
-            if unknown
-            else []
-        )
-        try:
-            await self._close_streams()
-            await self._channel.rollback()
-        finally:
-            ledger.restore_all()
-            if unknown:
-                for record in concerned:
-                    if record.status is State.PERSISTENT and record.owner is ledger:
-                        ledger.expire(record.obj, discard=True)
-                self._life = Life.OPEN
-                self._unknown = None
-            else:
-                self.outcome = Outcome.NOT_APPLIED
-        await self._call_hooks("after_rollback")
 
     # -- savepoints
 
@@ -1136,84 +722,26 @@ class Session:
         self._check("begin_nested")
         return SavepointBlock(self)
 
-    async def _open_savepoint(self, block: object) -> Frame:
+    async def _open_savepoint(self, *, is_block: bool) -> Frame:
         outer = self._claim("begin_nested")
         try:
-            self._refuse_poisoned()
-            await self._begin()
-            try:
-                name = await self._channel.savepoint()
-            except BaseException as error:
-                self._failed(error, keeps=False)
-                raise
-            frame = self._ledger.open_frame(name)
-            frame.block = block
-            return frame
+            return await self._unit.open_savepoint(is_block=is_block)
         finally:
             self._operation = outer
 
     async def _close_savepoint(self, frame: Frame) -> None:
-        """Flush and release. A failed flush has rolled the savepoint back already."""
         outer = self._claim("begin_nested")
         try:
-            self._refuse_poisoned()
-            self._innermost(frame)
-            await self._flush()
-            try:
-                await self._channel.release_savepoint(cast("str", frame.savepoint))
-            except BaseException as error:
-                self._failed(error, keeps=False)
-                raise
-            self._ledger.release_frame()
+            await self._unit.close_savepoint(frame)
         finally:
             self._operation = outer
 
     async def _roll_back_to(self, frame: Frame, *, keep: bool) -> None:
-        """Undo what was done since a savepoint.
-
-        Args:
-            frame: the savepoint's.
-            keep: it stays set, to be used again.
-        """
         outer = self._claim("rollback_to")
-        ledger = self._ledger
         try:
-            if frame not in ledger.frames:
-                if keep:
-                    raise ObjectStateError(
-                        "the savepoint is gone: it was released, or the transaction is over"
-                    )
-                return
-            kept = False
-            poison = self._poison_outside(frame)
-            try:
-                kept = await self._channel.rollback_to(cast("str", frame.savepoint))
-            finally:
-                if kept or self._channel.connection is not None:
-                    while ledger.frames[-1] is not frame:
-                        ledger.restore_frame()
-                        ledger.frames.pop()
-                    ledger.restore_frame()
-                    if not keep:
-                        ledger.frames.pop()
-                else:
-                    self._lost(poison or ObjectStateError("the transaction was lost"))
-            if not keep and kept:
-                # Rolled back to, and now forgotten; nothing hangs on it any more.
-                await self._channel.release_savepoint(cast("str", frame.savepoint))
+            await self._unit.roll_back_to(frame, keep=keep)
         finally:
             self._operation = outer
-
-    def _poison_outside(self, frame: Frame) -> BaseException | None:
-        frames = self._ledger.frames
-        return next((f.poison for f in frames[: frames.index(frame)] if f.poison), None)
-
-    def _innermost(self, frame: Frame) -> None:
-        if self._ledger.frames[-1] is not frame:
-            raise ObjectStateError(
-                "the savepoint is not the innermost one of this transaction any more; it was "
-                "rolled back with what is outside of it, or others inside it are still open"
-            )
 
     # -- hooks
 
@@ -1223,7 +751,7 @@ class Session:
         Raises:
             QueryError: there is no such event.
         """
-        self._hooks.add(event, function)
+        self._hook_caller.own.add(event, function)
 
     def on_commit(self, function: Callable[[], Any]) -> Callable[[], Any]:
         """Call a function, sync or async, once this unit is known to be committed.
@@ -1234,94 +762,3 @@ class Session:
         self._check("on_commit")
         self._ledger.frames[-1].callbacks.append(function)
         return function
-
-    def _hears(self, event: str) -> bool:
-        return bool(session_hooks.get(event) or self._hooks.get(event))
-
-    def _hears_objects(self) -> bool:
-        ledger = self._ledger
-        if self._hooks or session_hooks:
-            return True
-        classes = {
-            type(record.obj)
-            for records in (ledger.new, ledger.changed, ledger.deleted)
-            for record in records
-        }
-        return any(hears_objects(class_) for class_ in classes)
-
-    @contextmanager
-    def _in_hook(self) -> Iterator[None]:
-        outer = self._hook_task
-        self._hook_task = anyio.get_current_task().id
-        try:
-            yield
-        finally:
-            self._hook_task = outer
-
-    async def _call_hooks(self, event: str) -> None:
-        functions = (*session_hooks.get(event), *self._hooks.get(event))
-        if functions:
-            with self._in_hook():
-                for function in functions:
-                    await call(function, self)
-
-    async def _call_object_hooks(self, event: str, obj: Any) -> None:
-        for function in object_hooks(type(obj), event):
-            await call(function, obj)
-        for function in (*session_hooks.get(event), *self._hooks.get(event)):
-            await call(function, self, obj)
-
-    async def _call_before_hooks(self) -> None:
-        """Call the hooks of what waits, once an object, including what hooks add on the way."""
-        ledger = self._ledger
-        called: set[tuple[str, Record]] = set()
-        with self._in_hook():
-            while True:
-                waiting = [
-                    (event, record)
-                    for event, records in (
-                        ("before_insert", ledger.new),
-                        ("before_update", ledger.modified()),
-                        ("before_delete", ledger.deleted),
-                    )
-                    for record in records
-                    if (event, record) not in called
-                ]
-                if not waiting:
-                    return
-                for event, record in waiting:
-                    called.add((event, record))
-                    await self._call_object_hooks(event, record.obj)
-
-    async def _call_after_hooks(self, plan: FlushPlan) -> None:
-        names = {
-            Kind.INSERT: "after_insert",
-            Kind.UPDATE: "after_update",
-            Kind.DELETE: "after_delete",
-        }
-        for step in plan.steps:
-            event = names[step.kind]
-            if (
-                self._hears(event)
-                or next(object_hooks(step.mapper.class_, event), None) is not None
-            ):
-                with self._in_hook():
-                    for record in step.records:
-                        await self._call_object_hooks(event, record.obj)
-
-    async def _call_after_commit(self, callbacks: Sequence[Callable[[], Any]]) -> None:
-        """The commit is known: run what waited for it. Nothing here can undo or hide that."""
-        functions = [
-            lambda fn=fn: fn(self)
-            for fn in (*session_hooks.get("after_commit"), *self._hooks.get("after_commit"))
-        ]
-        for function in (*functions, *callbacks):
-            try:
-                with self._in_hook():
-                    await call(function)
-            except Exception:
-                logger.exception("a hook failed after the commit; the unit is committed")
-
-    async def _close_streams(self) -> None:
-        for stream in list(self._streams):
-            await stream.aclose()

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from uow.errors import ObjectStateError, Phase, SessionClosedError, UowError
-from uow.session.channel import marked
+from uow.session.channel import mark
 from uow.tracking.state import Home
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Stream(Generic[R]):
         "_batches",
         "_connection",
         "_cursor",
-        "_is_own",
+        "is_own",
         "_select",
         "_session",
         "_take",
@@ -64,7 +64,7 @@ class Stream(Generic[R]):
         self._batches: AsyncIterator[list[Row]] | None = None
         self._connection: Connection | None = None
         self._cursor: AbstractAsyncContextManager[AsyncIterator[list[Row]]] | None = None
-        self._is_own = False
+        self.is_own = False
         self._take: Callable[[list[Row]], list[Any]] | None = None
 
     async def __aenter__(self) -> AsyncIterator[R]:
@@ -73,26 +73,27 @@ class Stream(Generic[R]):
         try:
             if self._cursor is not None:
                 raise ObjectStateError("a stream is entered once")
-            await session._flush_first()
-            session._refuse_poisoned()
-            compiled = session._codecs.dialect.compile(self._select)
+            await session._unit.flush_first()
+            session._unit.refuse_poisoned()
+            compiled = session._unit.codecs.dialect.compile(self._select)
             self._take = self._taker()
-            channel = session._channel
-            if session._transactional and channel.connection is None:
-                await session._begin()
+            channel = session._unit.channel
+            if session._unit.is_explicit and channel.connection is None:
+                await session._unit.begin()
             connection = channel.connection
             if connection is None:
                 connection = await channel.acquire()
-                self._is_own = True
+                self.is_own = True
             self._connection = connection
-            session._streams.add(self)
+            session._unit.streams.add(self)
             cursor = channel.stream(connection, compiled.statement, batch_size=self._batch_size)
             try:
                 self._batches = await cursor.__aenter__()
                 self._cursor = cursor
             except UowError as error:
                 await self._give_back()
-                raise marked(error, Phase.QUERY)
+                mark(error, Phase.QUERY)
+                raise
             except BaseException:
                 await self._give_back()
                 raise
@@ -106,11 +107,11 @@ class Stream(Generic[R]):
         mapper: Mapper | None = self._select.entity_mapper
         if mapper is None:
             columns = self._select.columns
-            return lambda rows: session._decode_rows(columns, rows)
+            return lambda rows: session._reader.rows(columns, rows)
         ledger = session._ledger
-        hydrate = session._codecs.of(mapper).hydrate
+        hydrate = session._unit.codecs.of(mapper).hydrate
         passing = Passing(ledger.of(mapper.root))
-        detached = Home(ledger, session._codecs)
+        detached = Home(ledger, session._unit.codecs)
         detached.close()
         return lambda rows: hydrate(rows, passing, detached)
 
@@ -131,7 +132,8 @@ class Stream(Generic[R]):
             try:
                 rows = await anext(self._batches)
             except UowError as error:
-                raise marked(error, Phase.QUERY)
+                mark(error, Phase.QUERY)
+                raise
             self._batch = self._take(rows)
             self._batch.reverse()
         finally:
@@ -158,17 +160,18 @@ class Stream(Generic[R]):
 
     async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
-        self._session._streams.discard(self)
-        if connection is not None and self._is_own:
-            await self._session._channel.release(connection)
+        self._session._unit.streams.discard(self)
+        if connection is not None and self.is_own:
+            await self._session._unit.channel.release(connection)
 
     def abandon(self) -> None:
         """The reader went away without closing. The session closes the cursor later; one that
-        reads on a connection of its own is closed with that connection, at once."""
+        reads on a connection of its own is closed with that connection, at once.
+        """
         connection = self._connection
-        if connection is not None and self._is_own:
+        if connection is not None and self.is_own:
             self._connection = None
             self._cursor = None
             self._batches = None
-            self._session._streams.discard(self)
-            self._session._channel.pool.discard(connection)
+            self._session._unit.streams.discard(self)
+            self._session._unit.channel.pool.discard(connection)

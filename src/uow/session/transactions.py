@@ -61,11 +61,11 @@ class transaction:  # noqa: N801 - used like a function: `async with transaction
             )
             return self._tx
         _refuse_options(outer, self._database, self._isolation, read_only=self._read_only)
-        if outer._transactional or outer.in_transaction:
+        if outer._unit.is_explicit or outer.in_transaction:
             self._nested = outer.begin_nested()
             await self._nested.__aenter__()
         else:
-            outer._transactional = True
+            outer._unit.is_explicit = True
         self._tx = Transaction(outer, owns_session=False)
         return self._tx
 
@@ -100,14 +100,14 @@ async def begin_transaction(
     outer = current_session()
     if outer is not None:
         _refuse_options(outer, database, isolation, read_only=read_only)
-        if outer._transactional or outer.in_transaction:
+        if outer._unit.is_explicit or outer.in_transaction:
             raise ObjectStateError(
                 "a transaction is open already; use tx.savepoint(), or transaction() as a block"
             )
-        outer._transactional = True
+        outer._unit.is_explicit = True
         return Transaction(outer, owns_session=False)
     session = Session(database, isolation=isolation, read_only=read_only, _depth=2)
-    session._transactional = True
+    session._unit.is_explicit = True
     await session.__aenter__()
     return Transaction(session, owns_session=True)
 

@@ -206,12 +206,21 @@ class Frame:
         savepoint: the name of the savepoint, None for the transaction itself.
         opaque: statements ran, or locks were taken, that a second flush would not repeat.
         poison: the error that ended this frame's usefulness, if one did.
-        block: who set the savepoint.
+        is_block: the savepoint is a block's, and ends with it.
         callbacks: what to call once this is known to be committed.
         seen: objects that were loaded after an opaque write, and so may show what it wrote.
     """
 
-    __slots__ = ("block", "callbacks", "entries", "memos", "opaque", "poison", "savepoint", "seen")
+    __slots__ = (
+        "callbacks",
+        "entries",
+        "is_block",
+        "memos",
+        "opaque",
+        "poison",
+        "savepoint",
+        "seen",
+    )
 
     def __init__(self, savepoint: str | None = None) -> None:
         self.savepoint = savepoint
@@ -219,7 +228,7 @@ class Frame:
         self.memos: dict[Record, Memo] = {}
         self.opaque = False
         self.poison: BaseException | None = None
-        self.block: object = None
+        self.is_block = False
         self.callbacks: list[Callable[[], Any]] = []
         self.seen: list[Any] = []
 

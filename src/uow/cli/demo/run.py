@@ -36,7 +36,7 @@ class Demo:
 
     path: Path
     console: Console
-    tallies: list[show.Tally] = attrs.field(factory=list)
+    tallies: list[show.Tally] = attrs.field(factory=list[show.Tally])
 
     async def run(self) -> bool:
         """Run every step; whether memory and file agreed at the end of each that asks."""

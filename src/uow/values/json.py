@@ -16,7 +16,8 @@ from typing import Any, Final, Literal, Union, cast, get_args, get_origin
 import attrs
 
 from uow.types import Float, Integer, scalar_type
-from uow.values import Checker, check_text, checker_for, kind_of, split_optional
+from uow.values.hints import split_optional
+from uow.values.scalars import SCALAR_CHECKS, Checker, check_text, kind_of
 
 __all__ = ["MAX_DEPTH", "json_checker"]
 
@@ -76,7 +77,7 @@ def _deeper(depth: int) -> int:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    kind = cast("type[Any]", type(value))
+    kind: type[Any] = value.__class__
     if kind is str:
         return _check_str(value)
     if value is None or kind is int or kind is bool:
@@ -182,7 +183,7 @@ def _scalar_walk(scalar: Any) -> _Walk:
             if isinstance(value, int) and not isinstance(value, bool)
             else _raise(_wrong("int", value))
         )
-    check = checker_for(scalar)
+    check = SCALAR_CHECKS[type(scalar)](scalar)
     is_float = isinstance(scalar, Float)
 
     def walk(value: Any, _: int) -> Any:
@@ -214,7 +215,7 @@ def _union_walk(members: tuple[Any, ...]) -> _Walk:
     exact = {m: w for m, w in zip(members, walks, strict=True) if isinstance(m, type)}
 
     def walk(value: Any, depth: int) -> Any:
-        kind = cast("type[Any]", type(value))
+        kind: type[Any] = value.__class__
         own = exact.get(kind)
         if own is not None:
             return own(value, depth)

@@ -1,0 +1,1 @@
+"""Dialects: core values in, statements out. Pure; no I/O."""

@@ -1,0 +1,100 @@
+"""Statements over many rows, and raw SQL: what the journal cannot repeat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uow.errors import QueryError
+from uow.expressions import ColumnExpression
+from uow.mapping.mapper import mapper_of
+from uow.query.insert_rows import split_insert
+from uow.query.rows import row_class
+from uow.query.statements import Delete, Insert, Raw, Update
+
+if TYPE_CHECKING:
+    from uow.mapping.mapper import Mapper
+    from uow.session.reading import Reader
+    from uow.session.unit import Unit
+
+__all__ = ["Bulk"]
+
+
+class Bulk:
+    """Bulk statements and raw SQL of one unit of work."""
+
+    __slots__ = ("_reader", "_unit")
+
+    def __init__(self, unit: Unit, reader: Reader) -> None:
+        self._unit = unit
+        self._reader = reader
+
+    async def raw(self, tree: Raw) -> Any:
+        """Run raw SQL: rows if it returns any, else the count. Nothing expires."""
+        compiled = self._unit.codecs.dialect.compile(tree)
+        answer = await self._unit.run_raw(compiled.statement)
+        if not answer.columns:
+            return answer.count
+        make = row_class(answer.columns)
+        return [make(row) for row in answer.rows]
+
+    async def write(self, tree: Insert | Update | Delete) -> Any:
+        """Run a bulk statement: rows with RETURNING, else the number of rows matched.
+
+        The objects it concerns are expired, or detached where their rows are gone.
+
+        Raises:
+            QueryError: the class has changes that were not flushed.
+        """
+        unit = self._unit
+        mapper = tree.mapper
+        if unit.is_read_only:
+            raise QueryError("the session is read-only")
+        await unit.flush_first()
+        replaces = not isinstance(tree, Insert) or tree.on_conflict is not None
+        if replaces:
+            self._refuse_unflushed(mapper)
+        sent = self._naming(tree) if unit.ledger.of(mapper.root) else tree
+        answer = await self._send(sent)
+        if replaces:
+            keys: list[Any] | None = None
+            if sent is not tree:
+                codec = unit.codecs.of(mapper)
+                keys = [codec.decode_key(row) for row in answer]
+            removed = isinstance(tree, Delete) and keys is not None
+            unit.ledger.expire_all(mapper, keys, removed=removed)
+        if sent is not tree:
+            return len(answer)
+        return self._reader.rows(tree.returning, answer) if tree.returning else answer
+
+    async def _send(self, tree: Insert | Update | Delete) -> Any:
+        """Run the statement, in parts where it holds more values than the store takes."""
+        dialect = self._unit.codecs.dialect
+        parts: list[Insert | Update | Delete] = [tree]
+        if isinstance(tree, Insert):
+            parts = [*split_insert(tree, dialect.capabilities.max_parameters)]
+        returns = bool(tree.returning)
+        compiled = [dialect.compile(part) for part in parts]
+        answers = [await self._unit.write(one.statement, returns=returns) for one in compiled]
+        return [row for rows in answers for row in rows] if returns else sum(answers)
+
+    def _naming(self, tree: Insert | Update | Delete) -> Insert | Update | Delete:
+        """The same statement, made to return the keys of its rows where the store can."""
+        mapper = tree.mapper
+        capabilities = self._unit.codecs.dialect.capabilities
+        keys = tuple(ColumnExpression(column, mapper) for column in mapper.key)
+        if tree.returning:
+            return tree
+        if isinstance(tree, Update) and capabilities.returning_update:
+            return Update(mapper, tree.assignments, tree.where, keys)
+        if isinstance(tree, Delete) and capabilities.returning_delete:
+            return Delete(mapper, tree.where, keys)
+        return tree
+
+    def _refuse_unflushed(self, mapper: Mapper) -> None:
+        ledger = self._unit.ledger
+        for record in (*ledger.new, *ledger.deleted, *ledger.modified()):
+            if mapper_of(record.obj).root is mapper.root:
+                raise QueryError(
+                    f"{mapper.name} has changes in the session that were not flushed, and a bulk "
+                    "statement would not see them; flush first, or use Session(autoflush=True)"
+                )

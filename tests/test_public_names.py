@@ -1,0 +1,114 @@
+"""What is public is in `uow.__all__`; a name comes or goes here first, and in CHANGELOG.md."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import uow
+import uow.errors
+
+PUBLIC = [
+    "Array",
+    "Column",
+    "CommitUnknownError",
+    "ConcurrentUseError",
+    "ConnectionLostError",
+    "ConstraintError",
+    "ConstraintKind",
+    "Database",
+    "DriverError",
+    "FlushCycleError",
+    "InvalidUnitError",
+    "LockTimeoutError",
+    "Mapped",
+    "MappingError",
+    "MultipleResultsError",
+    "NotFoundError",
+    "NotLoadedError",
+    "ObjectStateError",
+    "Outcome",
+    "Phase",
+    "PoolClosedError",
+    "PoolTimeoutError",
+    "QueryError",
+    "Range",
+    "Registry",
+    "ResourceError",
+    "RetryableError",
+    "SchemaChangedError",
+    "Session",
+    "SessionClosedError",
+    "StaleObjectError",
+    "State",
+    "StatementTimeoutError",
+    "Table",
+    "TransactionPoisonedError",
+    "UncommittedChangesWarning",
+    "UnknownFieldError",
+    "UowError",
+    "ValidationError",
+    "after_commit",
+    "after_delete",
+    "after_flush",
+    "after_insert",
+    "after_rollback",
+    "after_update",
+    "aliased",
+    "before_commit",
+    "before_delete",
+    "before_flush",
+    "before_insert",
+    "before_update",
+    "begin_transaction",
+    "case",
+    "changes",
+    "connect",
+    "current_session",
+    "default_database",
+    "delete",
+    "event",
+    "exists",
+    "func",
+    "insert",
+    "insert_many",
+    "on_commit",
+    "pg_transaction",
+    "run",
+    "select",
+    "sql",
+    "state",
+    "transaction",
+    "ulid",
+    "update",
+    "uuid7",
+]
+
+
+def test_public_names_are_these() -> None:
+    """`uow.__all__` is this list, sorted, each name once."""
+
+    assert uow.__all__ == PUBLIC
+    assert sorted(set(PUBLIC)) == PUBLIC
+
+
+def test_nothing_else_looks_public() -> None:
+    """A name of the package that is not in the list is a module of it."""
+    others = {name for name in vars(uow) if not name.startswith("_")} - set(PUBLIC)
+
+    assert all(inspect.ismodule(getattr(uow, name)) for name in others)
+
+
+def test_every_error_is_public() -> None:
+    """Whatever `uow.errors` defines can be caught by a name of `uow`."""
+
+    assert set(uow.errors.__all__) <= set(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_name_is_documented(name: str) -> None:
+    """Each public class and function says what it is."""
+    found = getattr(uow, name)
+
+    assert inspect.getdoc(found)

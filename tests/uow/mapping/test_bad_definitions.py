@@ -1,0 +1,417 @@
+"""A class that cannot be mapped is refused with its name and the field's (M1, M3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
+
+import attrs
+import pytest
+
+from tests.uow.mapping.base import Base
+from uow.errors import MappingError
+from uow.mapping.columns import Column, Mapped
+from uow.mapping.mapper import mapper_of
+from uow.types import Array, Integer, Text
+
+
+class Color(Enum):
+    RED = "red"
+
+
+@attrs.define
+class Size:
+    width: int = 0
+
+
+class Thing:
+    """A class that is no value a column can have."""
+
+
+def define(hint: Any, column: Any = None, *, name: str = "field", settings: Any = None) -> Any:
+    """Define a model with a key and one more field."""
+    namespace: dict[str, Any] = {
+        "__module__": __name__,
+        "__qualname__": "Bad",
+        "__annotations__": {"id": Mapped[int], name: hint},
+        "id": Column(primary_key=True),
+    }
+    if column is not None:
+        namespace[name] = column
+    if settings is not None:
+        namespace["Settings"] = type("Settings", (), settings)
+    return type(Base)("Bad", (Base,), namespace)
+
+
+FIELDS: list[tuple[str, Any, Any, str]] = [
+    ("unknown type", Mapped[Thing], None, "Thing is no type a column can have"),
+    ("union", Mapped[int | str], None, "no type a column can have"),
+    ("bare object", object, None, "object is no type"),
+    ("unknown argument", Mapped[int], Column(uniqe=True), "no argument 'uniqe'"),  # type: ignore[call-overload]
+    ("default of wrong type", Mapped[int], Column(default=1.5), "expected int, got float"),
+    ("bool for an int", Mapped[int], Column(default=True), "expected int, got bool"),
+    ("plain default of wrong type", int, Thing(), "expected int, got Thing"),
+    ("None where not nullable", Mapped[int], Column(default=None), "the column is not nullable"),
+    ("default too long", Mapped[str], Column(default="abc", max_length=2), "at most 2 fit"),
+    ("unknown SQL", Mapped[datetime], Column(default="TOMORROW()"), "server_default="),
+    ("text for an int", Mapped[int], Column(default="5"), "server_default="),
+    ("text for an enum", Mapped[Color], Column(default="red"), "server_default="),
+    ("list default", Mapped[list[int]], Column(default=[]), "use default_factory="),
+    ("dict default", dict[str, int], {}, "use default_factory="),
+    ("object default", Mapped[Size], Column(default=Size()), "use default_factory="),
+    (
+        "two defaults",
+        Mapped[int],
+        Column(default=1, default_factory=int),  # type: ignore[call-overload]
+        "exclude each other",
+    ),
+    ("factory not callable", Mapped[int], Column(default_factory=3), "must be callable"),  # type: ignore[call-overload]
+    ("max_length of an int", Mapped[int], Column(max_length=3), "max_length= is for Text"),
+    ("precision of an int", Mapped[int], Column(precision=3), "precision= is for Numeric"),
+    ("timezone of an int", Mapped[int], Column(timezone=False), "timezone= is for DateTime"),
+    ("collation of an int", Mapped[int], Column(collation="C"), "collation= is for Text"),
+    ("scale alone", Mapped[Decimal], Column(scale=3), "scale= needs precision="),
+    ("scale over precision", Mapped[Decimal], Column(precision=2, scale=3), "must not be over"),
+    ("empty text", Mapped[str], Column(max_length=0), "max_length= must be at least 1"),
+    ("wrong kind", Mapped[int], Column(unique="yes"), "unique= must be bool, got str"),  # type: ignore[call-overload]
+    ("empty SQL", Mapped[int], Column(check=" "), "check= is empty"),
+    ("type= of no type", Mapped[int], Column(type=Thing), "is not a column type"),
+    ("type= unlike the hint", Mapped[int], Column(type=Text()), "does not fit the type hint"),
+    ("array of a scalar hint", Mapped[int], Column(type=Array(int)), "does not fit the type hint"),
+    ("action without key", Mapped[int], Column(on_delete="cascade"), "needs foreign_key="),
+    (
+        "unknown action",
+        Mapped[int],
+        Column(foreign_key="a.b", on_delete="explode"),
+        "'explode' is not one of cascade",
+    ),
+    (
+        "set null where not nullable",
+        Mapped[int],
+        Column(foreign_key="a.b", on_delete="set null"),
+        "'set null' on a column that is not nullable",
+    ),
+    ("key without table", Mapped[int], Column(foreign_key="id"), "is not 'table.column'"),
+    ("key of no column", Mapped[int], Column(foreign_key=3), "got int"),  # type: ignore[call-overload]
+    ("number that is no key", Mapped[int], Column(auto_increment=True), "single primary key"),
+    ("version of text", Mapped[str], Column(version=True), "a version column is an int"),
+    ("version with NULL", Mapped[int | None], Column(version=True), "cannot be nullable"),
+    (
+        "generated with default",
+        Mapped[int],
+        Column(generated="1", default=1),  # type: ignore[call-overload]
+        "a generated column has no default",
+    ),
+    ("store's name empty", Mapped[int], Column(name=""), "cannot name something in a store"),
+    ("store's name quoted", Mapped[int], Column(name='a"b'), "cannot name something"),
+    ("store's name with NUL", Mapped[int], Column(name="a\0b"), "cannot name something"),
+    ("same store name", Mapped[int], Column(name="ID"), "are both stored as 'ID'"),
+    (
+        "two specs",
+        Annotated[int, Column(unique=True)],
+        Column(index=True),
+        "two Column(...), one of them in Annotated",
+    ),
+    ("hint that is no hint", "1 +", None, "cannot be evaluated"),
+]
+
+
+@pytest.mark.parametrize(("hint", "column", "message"), [f[1:] for f in FIELDS], ids=[f[0] for f in FIELDS])
+def test_bad_field(hint: Any, column: Any, message: str) -> None:
+    """A field that cannot be a column is an error at definition, naming class and field."""
+    with pytest.raises(MappingError, match=re.escape(message)) as caught:
+        define(hint, column)
+
+    assert "Bad.field" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["refresh", "_uow_state", "_uow_x", "x__raw", "__x__", "Settings", "self"])
+def test_taken_name(name: str) -> None:
+    """A column named like something of the API would be unreachable, and is refused (trap 4)."""
+    with pytest.raises(MappingError, match=re.escape(f"Bad.{name}")):
+        define(Mapped[int], name=name)
+
+
+@pytest.mark.parametrize("name", ["like", "metadata", "mro", "type", "date", "unknown", "register"])
+def test_free_name(name: str) -> None:
+    """A column named like something of an expression or of Python works (trap 4)."""
+    class_ = define(Mapped[int], name=name)
+
+    obj = class_(**{"id": 1, name: 5})
+
+    assert getattr(obj, name) == 5
+    assert getattr(class_, name).column.attribute == name
+
+
+SETTINGS: list[tuple[str, dict[str, Any], str]] = [
+    ("unknown", {"tablename": "x"}, "Bad.Settings.tablename is not a setting"),
+    ("name of no text", {"name": 3}, "Bad.Settings.name must be a str"),
+    ("name empty", {"name": ""}, "Bad.Settings.name '' cannot name"),
+    ("schema with quote", {"schema": "a`b"}, "Bad.Settings.schema"),
+    ("abstract of no bool", {"abstract": 1}, "Bad.Settings.abstract must be a bool"),
+    ("comment of no text", {"comment": 1}, "Bad.Settings.comment must be a str"),
+    ("registry of no registry", {"registry": {}}, "Bad.Settings.registry must be a Registry"),
+    ("inheritance", {"inheritance": "joined"}, "inheritance between tables is not supported"),
+    ("discriminator", {"discriminator": "kind"}, "needs inheritance="),
+    ("key of no field", {"primary_key": "uid"}, "there is no field 'uid'"),
+    ("key twice", {"primary_key": ["id", "id"]}, "names a field twice"),
+    ("key unlike columns", {"primary_key": ["id", "field"]}, "differ"),
+    ("key of no names", {"primary_key": 3}, "primary_key must name fields"),
+    ("indexes of no list", {"indexes": "id"}, "indexes must be a list"),
+    ("index of no field", {"indexes": ["nope"]}, "there is no field 'nope'"),
+    ("index without fields", {"indexes": [{"unique": True}]}, "an index needs 'fields'"),
+    ("index with no fields", {"indexes": [[]]}, "an index needs 'fields'"),
+    ("index with unknown", {"indexes": [{"fields": ["id"], "uniq": 1}]}, "'uniq' is not known"),
+    ("index of wrong kind", {"indexes": [{"fields": ["id"], "unique": 1}]}, "must be a bool"),
+    ("index field twice", {"indexes": [["id", "id"]]}, "names 'id' twice"),
+    ("same index twice", {"indexes": ["id", "id"]}, "two indexes are called 'ix_bad_id'"),
+    ("constraint of no dict", {"constraints": ["id"]}, "must hold dicts"),
+    ("constraint of no kind", {"constraints": [{"name": "x"}]}, "each has one of"),
+    ("constraint without field", {"constraints": [{"unique": []}]}, "no fields"),
+    (
+        "reference missing",
+        {"constraints": [{"foreign_key": ["id", "field"], "references": ["a.b"]}]},
+        "'references' needs one column for each",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), [s[1:] for s in SETTINGS], ids=[s[0] for s in SETTINGS])
+def test_bad_settings(settings: dict[str, Any], message: str) -> None:
+    """A setting that is unknown or not of its kind is an error at definition, naming the class."""
+    with pytest.raises(MappingError, match=re.escape(message)) as caught:
+        define(Mapped[int], settings=settings)
+
+    assert "Bad" in str(caught.value)
+
+
+def test_no_key() -> None:
+    """A class without a key is refused."""
+    with pytest.raises(MappingError, match="Keyless has no primary key"):
+
+        class Keyless(Base):
+            name: Mapped[str]
+
+
+def test_settings_that_are_no_class() -> None:
+    """Settings are a class."""
+    with pytest.raises(MappingError, match="Odd.Settings must be a class"):
+
+        class Odd(Base):
+            Settings = {"name": "odd"}  # noqa: RUF012 - the mistake under test
+            id: Mapped[int] = Column(primary_key=True)
+
+
+def test_two_versions() -> None:
+    """There is one optimistic lock a class."""
+    with pytest.raises(MappingError, match="Twice has more than one version column: a, b"):
+
+        class Twice(Base):
+            id: Mapped[int] = Column(primary_key=True)
+            a: Mapped[int] = Column(version=True)
+            b: Mapped[int] = Column(version=True)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (Column(primary_key=True, nullable=True), "a primary key cannot be nullable"),
+        (Column(primary_key=True, generated="1"), "a generated column cannot be a primary key"),  # type: ignore[call-overload]
+        (Column(primary_key=True, auto_increment=True, default=3), "excludes a default"),
+    ],
+)
+def test_bad_key(column: Any, message: str) -> None:
+    """A key is given or made, and never NULL."""
+    with pytest.raises(MappingError, match=f"Keyed.id: {message}"):
+
+        class Keyed(Base):
+            id: Mapped[int] = column
+
+
+@pytest.mark.parametrize("hint", [list[int], Size])
+def test_json_key(hint: Any) -> None:
+    """A value that can change in place is no key."""
+    with pytest.raises(MappingError, match="Keyed.id: Json cannot be a primary key"):
+        type(Base)(
+            "Keyed",
+            (Base,),
+            {"__module__": __name__, "__annotations__": {"id": hint}, "id": Column(primary_key=True)},
+        )
+
+
+def test_text_key_numbered() -> None:
+    """Only whole numbers can be counted up by the store."""
+    with pytest.raises(MappingError, match="Keyed.id: auto_increment= is for int columns"):
+
+        class Keyed(Base):
+            id: Mapped[str] = Column(primary_key=True, auto_increment=True)
+
+
+def test_column_without_hint() -> None:
+    """A column whose type nobody said is refused."""
+    with pytest.raises(MappingError, match="Hintless.name: a column needs a type hint"):
+
+        class Hintless(Base):
+            id: Mapped[int] = Column(primary_key=True)
+            name = Column()
+
+
+def test_field_hides_its_type() -> None:
+    """`date: date = Column()` evaluates to the column itself, and the message says so."""
+    with pytest.raises(MappingError, match="Day.date: the field hides the type of the same name"):
+        column = Column()
+        type(Base)("Day", (Base,), {"__annotations__": {"date": column}, "date": column})
+
+
+def test_subclass_of_a_mapped_class() -> None:
+    """A table's class is no base of another, until inheritance is asked for."""
+
+    class Parent(Base):
+        id: Mapped[int] = Column(primary_key=True)
+
+    with pytest.raises(MappingError, match="Child is a subclass of the mapped class Parent"):
+
+        class Child(Parent):
+            name: Mapped[str]
+
+
+def test_two_mapped_parents() -> None:
+    """A class cannot be two tables'."""
+
+    class One(Base):
+        id: Mapped[int] = Column(primary_key=True)
+
+    class Two(Base):
+        id: Mapped[int] = Column(primary_key=True)
+
+    with pytest.raises(MappingError, match="Both has two mapped parents, One and Two"):
+
+        class Both(One, Two):
+            pass
+
+
+def test_inherited_column_hidden() -> None:
+    """A value that hides an inherited column would make it unreachable."""
+
+    class Named:
+        name: Mapped[str]
+
+    with pytest.raises(MappingError, match="Hiding.name hides an inherited column"):
+
+        class Hiding(Named, Base):
+            id: Mapped[int] = Column(primary_key=True)
+            name = "x"  # type: ignore[assignment]
+
+
+def test_slots() -> None:
+    """Layouts must be equal, so neither the class nor a mixin has slots of its own."""
+
+    class Mixin:
+        __slots__ = ("cache",)
+
+    with pytest.raises(MappingError, match="Slotted: a mapped class must not have __slots__"):
+
+        class Slotted(Base):
+            __slots__ = ("cache",)
+            id: Mapped[int] = Column(primary_key=True)
+
+    with pytest.raises(MappingError, match="Mixed: the mixin Mixin must not have __slots__"):
+
+        class Mixed(Mixin, Base):
+            id: Mapped[int] = Column(primary_key=True)
+
+
+def test_abstract_has_no_objects() -> None:
+    """An abstract class has no table, so no objects either."""
+
+    class Abstract(Base):
+        class Settings:
+            abstract = True
+
+        id: Mapped[int] = Column(primary_key=True)
+
+    with pytest.raises(MappingError, match="Abstract is abstract"):
+        Abstract(id=1)
+    with pytest.raises(MappingError, match="Abstract is not a mapped class"):
+        mapper_of(Abstract)
+
+
+def test_not_mapped() -> None:
+    """Asking for the mapper of anything else names it."""
+    with pytest.raises(MappingError, match="builtins.int is not a mapped class"):
+        mapper_of(int)
+
+
+def test_columns_stay() -> None:
+    """A column cannot be replaced or deleted on its class, which would cut it off from its slot."""
+
+    class Fixed(Base):
+        id: Mapped[int] = Column(primary_key=True)
+
+    with pytest.raises(MappingError, match="Fixed.id is a column and cannot be replaced"):
+        Fixed.id = 3  # type: ignore[assignment]
+    with pytest.raises(MappingError, match="Fixed.id is a column and cannot be deleted"):
+        del Fixed.id
+
+    Fixed.note = "fine"  # type: ignore[attr-defined]
+
+    assert Fixed.note == "fine"  # type: ignore[attr-defined]
+
+
+def test_first_use() -> None:
+    """What could only be known later is refused at first use, naming class and field."""
+
+    class Waiting(Base):
+        id: Mapped[int] = Column(primary_key=True)
+        size: Mapped[NeverDefined]  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(MappingError, match=r"Waiting.size: the type hint .* names nothing known"):
+        Waiting(id=1, size=3)
+    with pytest.raises(MappingError, match=r"Waiting.size"):
+        mapper_of(Waiting)
+
+
+def make(reference: Any, *, hint: Any = int) -> Callable[[], Any]:
+    """A function that defines a class with a foreign key and uses it."""
+
+    class Referring(Base):
+        id: Mapped[int] = Column(primary_key=True)
+        other: Mapped[hint] = Column(foreign_key=reference)  # type: ignore[valid-type]
+
+    return lambda: mapper_of(Referring)
+
+
+class Target(Base):
+    class Settings:
+        name = "bad_targets"
+
+    id: Mapped[int] = Column(primary_key=True)
+    name: Mapped[str]
+
+
+@pytest.mark.parametrize(
+    ("reference", "hint", "message"),
+    [
+        ("nowhere.id", int, "names the table 'nowhere', which no class maps"),
+        ("bad_targets.uid", int, "Target has no column 'uid'"),
+        ("bad_targets.id", str, "Text cannot refer to Target.id, which is Integer"),
+        ("bad_targets.name", str, "neither the key of 'bad_targets' nor unique"),
+        (lambda: 3, int, "got int"),
+    ],
+)
+def test_bad_foreign_key(reference: Any, hint: Any, message: str) -> None:
+    """A foreign key that leads nowhere, or to what does not fit, is refused at first use."""
+    with pytest.raises(MappingError, match=re.escape(message)) as caught:
+        make(reference, hint=hint)()
+
+    assert "Referring.other" in str(caught.value)
+
+
+def test_bits() -> None:
+    """A smaller integer type is checked by its own size."""
+    with pytest.raises(MappingError, match="more than 16 bits"):
+        define(Mapped[int], Column(type=Integer(16), default=40_000))
