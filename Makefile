@@ -39,10 +39,9 @@ types: $(READY) ## mypy strict and pyright strict
 
 cov: $(READY) ## run every test with branch coverage; the report is in htmlcov/
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --quiet --numprocesses auto -m "not timing" $(PYTEST_ARGS)
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage html -q
-	$(BIN)/coverage report
+	$(BIN)/coverage run -m pytest --quiet --numprocesses auto $(PYTEST_ARGS); failed=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report; \
+	exit $$failed
 
 bench: $(READY) ## measure the SQLite rows of the performance budget
 	$(BIN)/python -m benchmarks

@@ -20,7 +20,7 @@ from decimal import (
     InvalidOperation,
 )
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -325,13 +325,14 @@ def json_contains(document: SQLiteValue, part: SQLiteValue) -> int | None:
 
 def _holds(document: Any, part: Any, *, is_top: bool) -> bool:
     if isinstance(document, list):
-        items = cast("list[Any]", document)
+        items: list[Any] = document
         if isinstance(part, list):
-            parts = cast("list[Any]", part)
+            parts: list[Any] = part
             return all(any(_holds(item, p, is_top=False) for item in items) for p in parts)
         return is_top and any(_is_scalar_equal(item, part) for item in items)
     if isinstance(document, dict) and isinstance(part, dict):
-        held, asked = cast("dict[str, Any]", document), cast("dict[str, Any]", part)
+        held: dict[str, Any] = document
+        asked: dict[str, Any] = part
         return all(k in held and _holds(held[k], v, is_top=False) for k, v in asked.items())
     return _is_scalar_equal(document, part)
 

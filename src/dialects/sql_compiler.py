@@ -255,7 +255,7 @@ class SqlCompiler(SqlFunctions):
     def insert_row(self, columns: Sequence[MappedColumn], row: Sequence[object]) -> str:
         """Compile one row."""
         values = [
-            self.assigned(value, column.type)
+            self.assigned(cast("AnyExpression", value), column.type)
             if isinstance(value, Expression)
             else self.bind(value, column.type)
             for column, value in zip(columns, row, strict=True)

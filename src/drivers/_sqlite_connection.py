@@ -22,6 +22,7 @@ import anyio
 import apsw
 
 from uow.drivers._sqlite_errors import BUSY_SNAPSHOT, error_for_code, error_for_value
+from uow.drivers._sqlite_handle import Cursor, Handle
 from uow.drivers._sqlite_state import (
     FIRST_SLICE,
     MANY_PARAMETERS,
@@ -89,7 +90,7 @@ class SQLiteConnection:
         "_worker",
     )
 
-    def __init__(self, database: apsw.Connection, worker: Worker, state: SQLiteState) -> None:
+    def __init__(self, database: Handle, worker: Worker, state: SQLiteState) -> None:
         self._database = database
         self._worker = worker
         self._state = state
@@ -161,7 +162,7 @@ class SQLiteConnection:
 
     async def _read_inline(self, statement: Statement) -> list[Row] | None:
         """Read in slices; None: past the limit, or locked. Nobody has seen a row then."""
-        cursor: apsw.Cursor | None = None
+        cursor: Cursor | None = None
         size = FIRST_SLICE
         try:
             self._meter.limit()
@@ -181,7 +182,7 @@ class SQLiteConnection:
         else:
             return rows
 
-    async def _read_on(self, cursor: apsw.Cursor, rows: list[Row]) -> None:
+    async def _read_on(self, cursor: Cursor, rows: list[Row]) -> None:
         size = FIRST_SLICE
         while True:
             await self._state.checkpoint()
@@ -536,31 +537,28 @@ class SQLiteConnection:
         """Close it in good order, which may write the WAL back. May be called twice."""
         if self._is_closed:
             return
+        self._leave()
         database = self._database
         try:
-            await self._in_thread(lambda _job: database.close(True), may_interrupt=False)
-        except UowError:
-            raise
-        except Exception as error:
-            raise self._translate(error) from error
+            await self._worker.run(lambda _job: database.close(True), may_interrupt=False)
+        except Abandoned as abandoned:
+            raise abandoned.cancellation from None
+        except apsw.Error as error:
+            raise error_for_code(getattr(error, "extendedresult", 0), str(error)) from error
         finally:
-            self.terminate()
+            self._worker.stop(partial(_close, database))
 
     def terminate(self) -> None:
         """Close it at once. The thread closes the file when what runs there has ended."""
-        if self._is_closed:
-            return
-        self._was_in_transaction = False
-        self._is_closed = True
-        self._state.writers.release(self._ticket)
-        self._worker.interrupt()
-        self._worker.stop(partial(_close, self._database))
+        if not self._is_closed:
+            self._leave()
+            self._worker.interrupt()
+            self._worker.stop(partial(_close, self._database))
 
-    def _abandon(self) -> None:
-        """Leave the thread alone with what runs there; it closes the file afterwards."""
+    def _leave(self) -> None:
+        """From here on nothing but the thread touches the database."""
         self._is_closed = True
         self._state.writers.release(self._ticket)
-        self._worker.stop(partial(_close, self._database))
 
     # -- how
 
@@ -580,7 +578,9 @@ class SQLiteConnection:
         try:
             return await self._worker.run(call, may_interrupt=may_interrupt)
         except Abandoned as abandoned:
-            self._abandon()
+            # The thread is left alone with the call, and closes the file when that ends.
+            self._leave()
+            self._worker.stop(partial(_close, database))
             raise abandoned.cancellation from None
         finally:
             if not self._is_closed:
@@ -647,7 +647,7 @@ class _Guard:
         self.columns: tuple[str, ...] = ()
         self.refusal: Exception | None = None
 
-    def __call__(self, cursor: apsw.Cursor, sql: str, _bindings: object) -> bool:
+    def __call__(self, cursor: Cursor, sql: str, _bindings: object) -> bool:
         self.position += len(sql)
         if is_blank(sql):
             return True
@@ -671,7 +671,7 @@ def _until_cancelled(
         yield row
 
 
-def _close(database: apsw.Connection) -> None:
+def _close(database: Handle) -> None:
     """Close from the thread, without the work of writing the WAL back."""
     try:
         database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

@@ -7,8 +7,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, final
 
-import apsw
-
+from uow.drivers._sqlite_handle import Cursor
 from uow.drivers.base import Row
 from uow.errors import QueryError, UowError
 from uow.statement import Statement
@@ -35,7 +34,7 @@ class SQLiteStream:
         self._connection = connection
         self._statement = statement
         self._batch_size = batch_size
-        self._cursor: apsw.Cursor | None = None
+        self._cursor: Cursor | None = None
 
     async def __aenter__(self) -> Self:
         connection = self._connection
@@ -51,7 +50,7 @@ class SQLiteStream:
         connection._streams += 1
         return self
 
-    def _open(self, _job: object) -> apsw.Cursor:
+    def _open(self, _job: object) -> Cursor:
         statement = self._statement
         return self._connection._database.execute(statement.sql, statement.parameters)
 

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final
 
 import anyio
-import anyio.lowlevel
 
 __all__ = ["Abandoned", "Job", "Worker"]
 

@@ -25,9 +25,9 @@ from uow.dialects._sqlite_functions import (
 from uow.dialects.base import Dialect, dialect_for
 from uow.drivers._sqlite_connection import SQLiteConnection
 from uow.drivers._sqlite_errors import error_for_code
+from uow.drivers._sqlite_handle import Handle
 from uow.drivers._sqlite_state import SQLiteState
 from uow.drivers._worker import Abandoned, Job, Worker
-from uow.drivers.base import Driver
 from uow.errors import DriverError, PoolClosedError, UowError, ValidationError
 from uow.url import URL
 
@@ -129,7 +129,7 @@ _FLAGS: Final = {
 
 
 @final
-class SQLiteDriver(Driver):
+class SQLiteDriver:
     """One SQLite database.
 
     Args:
@@ -145,7 +145,7 @@ class SQLiteDriver(Driver):
         self._is_memory = path is None
         # A name of its own in SQLite's memory file system: the data stay when a connection ends.
         self._file = path or f"file:/uow-{os.getpid()}-{next(_MEMORY_NAMES)}?vfs=memdb"
-        self._anchor: apsw.Connection | None = None
+        self._anchor: Handle | None = None
         self._is_closed = False
         self._state = SQLiteState(
             busy_timeout=options.busy_timeout,
@@ -199,11 +199,11 @@ class SQLiteDriver(Driver):
             return DriverError(f"the SQLite file {self.path!r} cannot be used: {error}")
         return mapped
 
-    def _open(self, opening: _Opening, _job: Job[apsw.Connection]) -> apsw.Connection:
+    def _open(self, opening: _Opening, _job: Job[Handle]) -> Handle:
         """Open and set up. Nothing else knows the connection yet, so it may wait for locks."""
         options = self.options
         flags = _FLAGS[options.mode] | (apsw.SQLITE_OPEN_URI if self._is_memory else 0)
-        database = apsw.Connection(self._file, flags, statementcachesize=STATEMENTS_KEPT)
+        database: Handle = apsw.Connection(self._file, flags, statementcachesize=STATEMENTS_KEPT)
         opening.database = database
         database.set_busy_timeout(int(options.busy_timeout * 1000))
         for setting, value in (
@@ -246,7 +246,7 @@ class _Opening:
     __slots__ = ("database",)
 
     def __init__(self) -> None:
-        self.database: apsw.Connection | None = None
+        self.database: Handle | None = None
 
     def interrupt(self) -> None:
         """Interrupt what it runs."""
@@ -259,7 +259,7 @@ class _Opening:
             self.database.close(True)
 
 
-def register_functions(database: apsw.Connection) -> None:
+def register_functions(database: Handle) -> None:
     """Give a connection the functions that compiled statements call."""
     for name, function in SQLITE_FUNCTIONS.items():
         database.create_scalar_function(
@@ -294,7 +294,7 @@ def create(url: URL, options: Mapping[str, Any]) -> SQLiteDriver:
     if path is not None and ("\0" in path):
         raise ValidationError("a path holds no NUL")
     chosen = SQLiteOptions.parse({**url.query, **options})
-    if path in {None, ":memory:"}:
+    if path is None or path == ":memory:":
         return SQLiteDriver(None, chosen)
     # Made absolute now: the process may change its folder before the next connection.
     return SQLiteDriver(str(Path(path).absolute()), chosen)

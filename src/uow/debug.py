@@ -1,15 +1,21 @@
-"""Look inside: the functions that were generated for a class."""
+"""Look inside: generated code, the plan of a flush, and what was sent."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from uow.mapping.mapper import mapper_of
 
 if TYPE_CHECKING:
+    from uow.database import Database
     from uow.mapping.model import Model
+    from uow.session.plan import FlushPlan
+    from uow.session.session import Session
+    from uow.statement import Many, Statement
 
-__all__ = ["generated"]
+__all__ = ["generated", "plan", "statements"]
 
 
 def generated(model: type[Model]) -> dict[str, str]:
@@ -22,3 +28,30 @@ def generated(model: type[Model]) -> dict[str, str]:
         MappingError: the class is not mapped.
     """
     return dict(mapper_of(model).sources)
+
+
+def plan(session: Session) -> FlushPlan:
+    """The plan of the flush that a session would do now. `str()` of it has a line a statement.
+
+    Nothing is sent or changed, and no hooks are called.
+
+    Raises:
+        InvalidUnitError: values do not fit their fields.
+        FlushCycleError: no order of the rows satisfies the constraints.
+    """
+    return session.flush_plan()
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[Statement | Many | str]]:
+    """Collect what the sessions of a database send inside the block, in order.
+
+    Yields:
+        A list that grows: statements, and `"BEGIN"`, `"COMMIT"` and their like as text.
+    """
+    sent: list[Statement | Many | str] = []
+    database.observers.append(sent.append)
+    try:
+        yield sent
+    finally:
+        database.observers.remove(sent.append)

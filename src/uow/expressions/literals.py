@@ -5,11 +5,8 @@ from __future__ import annotations
 import enum
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 from uuid import UUID
-
-import attrs
 
 from uow.errors import QueryError, ValidationError
 from uow.types import (
@@ -30,7 +27,7 @@ from uow.types import (
     Uuid,
     column_type,
 )
-from uow.values import Range, check_value
+from uow.values import Range, check_text, check_value
 
 __all__ = [
     "BOOLEAN",
@@ -38,6 +35,7 @@ __all__ = [
     "INTEGER",
     "JSON",
     "NUMERIC",
+    "PLAIN_CLASSES",
     "TEXT",
     "check_literal",
     "comparable_type",
@@ -54,6 +52,9 @@ NUMERIC: Final = Numeric()
 TEXT: Final = Text()
 _BINARY: Final = Binary()
 
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
+
 _PLAIN: Final[dict[type, ColumnType]] = {
     bool: BOOLEAN,
     int: INTEGER,
@@ -69,6 +70,9 @@ _PLAIN: Final[dict[type, ColumnType]] = {
     tuple: JSON,
     dict: JSON,
 }
+
+PLAIN_CLASSES: Final = frozenset(_PLAIN)
+"""Classes of values that are nothing but values."""
 
 _BASES: Final[tuple[type, ...]] = (int, float, str, bytes, Decimal, date, time, timedelta, UUID)
 
@@ -107,24 +111,23 @@ def type_of_value(value: object) -> ColumnType:
     raise QueryError(f"a {class_.__name__} cannot be a value in a query")
 
 
-@lru_cache(maxsize=1024)
+_WIDENED: Final[dict[type[ColumnType], ColumnType]] = {
+    Integer: INTEGER,
+    Numeric: NUMERIC,
+    Binary: _BINARY,
+}
+
+
 def comparable_type(type_: ColumnType) -> ColumnType:
     """Tell what a value beside a column of this type must be.
 
     A value may be longer than the column takes, or have more digits: then it is not equal to
     any, which is an answer and not an error.
     """
-    match type_:
-        case Integer():
-            return INTEGER
-        case Numeric():
-            return NUMERIC
-        case Text(max_length=int()):
-            return attrs.evolve(type_, max_length=None)
-        case Binary():
-            return _BINARY
-        case _:
-            return type_
+    class_ = type(type_)
+    if class_ is Text and isinstance(type_, Text):
+        return TEXT if type_.collation is None else Text(collation=type_.collation)
+    return _WIDENED.get(class_, type_)
 
 
 def check_literal(
@@ -148,10 +151,17 @@ def check_literal(
         return None, beside
     if beside is None:
         beside = type_of_value(value)
-    elif isinstance(beside, Integer) and type(value) is float:
-        beside = FLOAT  # `age > 1.5` is a question one may ask of a whole number
     wanted = comparable_type(beside)
+    class_ = type(value)
+    if wanted is INTEGER:
+        if class_ is int and _LEAST <= cast("int", value) <= _MOST:
+            return value, INTEGER
+        if class_ is float:
+            wanted = FLOAT  # `age > 1.5` is a question one may ask of a whole number
     try:
+        if wanted is TEXT and class_ is str:
+            check_text(cast("str", value))
+            return value, TEXT
         return check_value(wanted, value), wanted
     except ValueError as error:
         place = f"{owner.display_name}: " if owner is not None else ""

@@ -39,6 +39,7 @@ from uow.expressions.literals import (
     FLOAT,
     INTEGER,
     JSON,
+    PLAIN_CLASSES,
     TEXT,
     check_literal,
     json_key,
@@ -833,7 +834,8 @@ def as_expression(value: object, beside: AnyExpression | None = None) -> AnyExpr
     """
     if is_expression(value):
         return value
-    if isinstance(value, SupportsSelect):
+    # The check of an abstract class costs more than all else here, and most values are plain.
+    if type(value) not in PLAIN_CLASSES and isinstance(value, SupportsSelect):
         select, type_ = value.as_subquery(single_column=True)
         return ScalarSubquery(select, type_)
     type_ = None if beside is None or isinstance(beside, JsonPath) else beside.type

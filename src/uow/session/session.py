@@ -44,6 +44,7 @@ from uow.session.codec import codecs_of
 from uow.session.events import Hooks, session_hooks
 from uow.session.hooks import HookCaller
 from uow.session.ledger import Ledger
+from uow.session.plan import FlushPlan, make_plan
 from uow.session.reading import Reader
 from uow.session.streaming import Stream
 from uow.session.unit import Unit
@@ -710,6 +711,11 @@ class Session:
             await self._unit.rollback()
         finally:
             self._operation = outer
+
+    def flush_plan(self) -> FlushPlan:
+        """The plan of the flush that would be done now; see `uow.debug.plan`."""
+        self._check("flush_plan")
+        return make_plan(self._ledger, self._unit.codecs)
 
     # -- savepoints
 

@@ -300,6 +300,8 @@ class Unit:
                 token = CommitToken()
                 await token.leave(self.channel)
             await self.channel.commit()
+            if token is not None:
+                token.answered(self.channel.database)
         except CommitUnknownError as error:
             if token is not None:
                 error.verify_with(partial(token.verify, self.channel.database))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sized
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ __all__ = ["Demo"]
 UNIT_SIZE = 2_000
 """Airports a unit of work."""
 
-T = TypeVar("T")
+T = TypeVar("T", bound=int | Sized)
 
 
 @attrs.define(eq=False)
@@ -51,12 +51,12 @@ class Demo:
         show.figures(self.console, self.tallies)
         return agree
 
-    async def _timed(self, step: str, work: Awaitable[T], rows: int | None = None) -> T:
+    async def _timed(self, step: str, work: Awaitable[T]) -> T:
         start = time.perf_counter()
         done = await work
         seconds = time.perf_counter() - start
-        count = rows if rows is not None else done if isinstance(done, int) else 0
-        self.tallies.append(show.Tally(step, count, seconds))
+        rows = len(done) if isinstance(done, Sized) else done
+        self.tallies.append(show.Tally(step, rows, seconds))
         return done
 
     async def _store(self, db: Database) -> None:
@@ -76,12 +76,15 @@ class Demo:
         await self._timed("delete by one statement", steps.forget_unused_time_zones(db))
 
     async def _query(self, db: Database) -> None:
+        answers: list[tuple[str, str]] = []
         async with Session(db, read_only=True) as session:
             for name, ask in QUESTIONS.items():
                 start = time.perf_counter()
                 answer = await ask(session)
                 seconds = time.perf_counter() - start
-                self.tallies.append(show.Tally(f"query: {name}", answer.rows, seconds, answer.text))
+                answers.append((name, answer.text))
+                self.tallies.append(show.Tally(f"query: {name}", answer.rows, seconds))
+        show.answers(self.console, answers)
 
     async def _prove(self, db: Database) -> bool:
         touched = await self._timed("change, delete, add, flush, roll back", steps.roll_back(db))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 from rich.console import Console
 from rich.panel import Panel
@@ -11,7 +13,7 @@ from rich.table import Table
 
 from uow.cli.demo.steps import ShownUnit
 
-__all__ = ["Tally", "figures", "progress", "unit_shown", "verdict"]
+__all__ = ["Tally", "answers", "figures", "progress", "unit_shown", "verdict"]
 
 
 @attrs.frozen
@@ -21,7 +23,6 @@ class Tally:
     step: str
     rows: int
     seconds: float
-    note: str = ""
 
 
 def progress(console: Console) -> Progress:
@@ -33,6 +34,16 @@ def progress(console: Console) -> Progress:
         TimeElapsedColumn(),
         console=console,
     )
+
+
+def answers(console: Console, found: Sequence[tuple[str, str]]) -> None:
+    """The questions by kind, and what came of them."""
+    table = Table(title="what was asked")
+    table.add_column("kind")
+    table.add_column("answer")
+    for kind, answer in found:
+        table.add_row(kind, answer)
+    console.print(table)
 
 
 def unit_shown(console: Console, unit: ShownUnit) -> None:
@@ -61,8 +72,7 @@ def figures(console: Console, tallies: list[Tally]) -> None:
     table.add_column("rows", justify="right")
     table.add_column("seconds", justify="right")
     table.add_column("rows/s", justify="right")
-    table.add_column("")
     for tally in tallies:
         speed = f"{tally.rows / tally.seconds:,.0f}" if tally.seconds else ""
-        table.add_row(tally.step, f"{tally.rows:,}", f"{tally.seconds:.3f}", speed, tally.note)
+        table.add_row(tally.step, f"{tally.rows:,}", f"{tally.seconds:.4f}", speed)
     console.print(table)
