@@ -25,9 +25,10 @@ test-here: $(READY)
 test-versions: $(READY)
 	.ci/test-versions $(BIN)/python $(VERSIONS) -- $(PYTEST_ARGS)
 
-check: $(READY) types ## lint, formatting and types
+check: $(READY) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory types
 
 fix: $(READY) ## repair what the linter can, and format
 	$(BIN)/ruff check --fix .

@@ -95,7 +95,7 @@ def row(i: int) -> tuple[Any, ...]:
     return (f"name {i}", f"user{i}@example.org", i % 90, i / 7, "2024-01-01 00:00:00.000000+00:00")
 
 
-async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: PLR0915  # one list of cases
+async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915  # one list
     apsw_db = apsw.Connection(path)
     std = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=512
@@ -465,7 +465,7 @@ async def measure_trio(rounds: int) -> None:
         def get(i: int) -> Any:
             return database.execute(SELECT_ONE, (i,)).fetchall()
 
-        async def checkpoint(i: int) -> None:
+        async def checkpoint(_: int) -> None:
             await anyio.lowlevel.checkpoint()
 
         async def to_thread(i: int) -> None:

@@ -38,8 +38,6 @@ CORE: list[set[str]] = [
     {""},  # the package itself: what is public
     {"beanie", "cli", "ext"},
 ]
-# One unit in two files: the checks of JSON values, which are long, and those of all others.
-SAME_UNIT = {"json_checks": "values"}
 LEVEL = {name: level for level, names in enumerate(CORE) for name in names}
 
 # The interfaces are all that the core knows of drivers and dialects. A class or a value has no
@@ -64,8 +62,7 @@ CLIENT_LIBRARIES = {
 def unit(module: str) -> str:
     """The unit of the core a module belongs to: `uow.query.builder` is of `query`."""
     parts = module.split(".")
-    name = parts[1] if len(parts) > 1 else ""
-    return SAME_UNIT.get(name, name)
+    return parts[1] if len(parts) > 1 else ""
 
 
 def is_under(module: str, roots: set[str]) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import doctest
 import importlib
 import inspect
+import io
 import re
 import subprocess
 import sys
@@ -54,13 +56,19 @@ WITH_DOCTESTS = [
 ]
 
 
+def with_output(page: Path) -> Iterator[tuple[Block, str | None]]:
+    """Each Python block of a page, with the block of text right below it."""
+    found = blocks(page)
+    for block, after in zip(found, [*found[1:], None], strict=True):
+        if block.language == "python":
+            yield block, after.text if after is not None and after.language == "text" else None
+
+
 def programs() -> Iterator[pytest.ParameterSet]:
     """Every block that is a whole program, with the output that the page says it has."""
     for page in PAGES:
-        found = blocks(page)
-        for block, after in zip(found, [*found[1:], None], strict=True):
-            if block.language == "python" and PROGRAM.search(block.text):
-                output = after.text if after is not None and after.language == "text" else None
+        for block, output in with_output(page):
+            if PROGRAM.search(block.text):
                 yield pytest.param(block.text, output, id=f"{page.name}:{block.line}")
 
 
@@ -87,18 +95,25 @@ def test_program_prints_what_the_page_says(text: str, output: str | None, tmp_pa
 async def test_blocks_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The blocks of a page that are not whole programs run one after the other in one module."""
+    """The other blocks of a page run one after the other, and print what the page says."""
     monkeypatch.chdir(tmp_path)
     module = types.ModuleType(f"page_{page.stem.lower()}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    for block in blocks(page):
-        if block.language != "python" or PROGRAM.search(block.text):
+    said: list[str] = []
+    printed: list[str] = []
+    for block, output in with_output(page):
+        if PROGRAM.search(block.text):
             continue
         source = "\n" * (block.line - 1) + block.text  # so that a traceback names the page's line
         code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        result = eval(code, module.__dict__)
-        if inspect.isawaitable(result):
-            await result
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            result = eval(code, module.__dict__)
+            if inspect.isawaitable(result):
+                await result
+        said.append(output or "")
+        printed.append(out.getvalue())
+
+    assert printed == said
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

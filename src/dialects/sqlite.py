@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, cast, final
 
 from uow.dialects import codecs
@@ -257,10 +258,16 @@ class SQLiteDialect(SqlDialect):
             return [Many(text, batch.rows, returns=returns)] if batch.rows else []
         width = len(batch.columns)
         size = max(1, min(ROWS_PER_INSERT, self.capabilities.max_parameters // width))
-        return [
-            Statement(self._insert_text(batch, len(rows)), [value for row in rows for value in row])
-            for rows in chunks(batch.rows, size)
-        ]
+        # One statement text for all full chunks: a driver sends them in one go.
+        full = len(batch.rows) // size * size
+        statements: list[Statement | Many] = []
+        if full:
+            flat = [[*chain.from_iterable(rows)] for rows in chunks(batch.rows[:full], size)]
+            statements.append(Many(self._insert_text(batch, size), flat, returns=returns))
+        if rest := batch.rows[full:]:
+            text = self._insert_text(batch, len(rest))
+            statements.append(Statement(text, [*chain.from_iterable(rest)]))
+        return statements
 
     def _insert_text(self, batch: InsertRows, count: int) -> str:
         return self.kept(

@@ -22,7 +22,7 @@ import anyio
 import apsw
 
 from uow.drivers._sqlite_errors import BUSY_SNAPSHOT, error_for_code, error_for_value
-from uow.drivers._sqlite_handle import Cursor, Handle
+from uow.drivers._sqlite_handle import Cursor, Handle, code_of
 from uow.drivers._sqlite_state import (
     FIRST_SLICE,
     MANY_PARAMETERS,
@@ -544,7 +544,7 @@ class SQLiteConnection:
         except Abandoned as abandoned:
             raise abandoned.cancellation from None
         except apsw.Error as error:
-            raise error_for_code(getattr(error, "extendedresult", 0), str(error)) from error
+            raise error_for_code(code_of(error), str(error)) from error
         finally:
             self._worker.stop(partial(_close, database))
 
@@ -598,7 +598,7 @@ class SQLiteConnection:
                 now = anyio.current_time()
                 if deadline is None:
                     deadline = now + self._state.busy_timeout
-                if getattr(error, "extendedresult", 0) == BUSY_SNAPSHOT or now >= deadline:
+                if code_of(error) == BUSY_SNAPSHOT or now >= deadline:
                     raise
             await anyio.sleep(min(wait, deadline - now))
             wait = min(LONGEST_WAIT, 2 * wait)
@@ -623,8 +623,8 @@ class SQLiteConnection:
             return ConnectionLostError("the connection was closed under the statement")
         if isinstance(error, apsw.BindingsError):
             return QueryError("the number of parameters is not that of the placeholders")
-        if isinstance(error, apsw.Error) and hasattr(error, "extendedresult"):
-            return error_for_code(error.extendedresult, str(error))
+        if isinstance(error, apsw.Error) and code_of(error):
+            return error_for_code(code_of(error), str(error))
         return error_for_value(error)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from uow.drivers.base import Row
 
-__all__ = ["Cursor", "Handle"]
+__all__ = ["Cursor", "Handle", "code_of"]
 
 
 class Cursor(Protocol):
@@ -118,3 +118,8 @@ class Handle(Protocol):
     def close(self, force: bool = False) -> None:
         """Close; refused while another thread is inside."""
         ...
+
+
+def code_of(error: BaseException) -> int:
+    """Give the extended result code of an error; 0 for one that is not SQLite's."""
+    return int(getattr(error, "extendedresult", 0))

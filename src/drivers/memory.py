@@ -2,9 +2,10 @@
 
 `memory://` needs no client library: the rows live in the standard library's SQLite, shared by the
 connections of one database, so a session on it does all it does elsewhere: constraints, savepoints,
-locks, generated keys. A hand-written table of dicts would need an SQL engine of its own to answer
-what dialects send, and would agree with no real store; this one differs from `sqlite://` only in
-what it adds:
+snapshots, locks, generated keys. A hand-written table of dicts would need an SQL engine of its own
+to answer what dialects send, and would agree with no real store. The rows are in a temporary file,
+gone with the driver: SQLite's own memory databases make readers wait for the writer, which the
+stores people use do not. This driver differs from `sqlite:///` only in what it adds:
 
 * `driver.log`, every call of the contract in order, and counters beside it;
 * `driver.faults`, what shall go wrong at which call (see `Faults`);
@@ -40,13 +41,17 @@ Example:
 from __future__ import annotations
 
 import itertools
-import os
+import shutil
 import sqlite3
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast, final
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.lowlevel
@@ -114,7 +119,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-_NAMES: Final = itertools.count(1)
+_named: WeakValueDictionary[str, _Folder] = WeakValueDictionary()
+
 WAIT: Final = 0.001
 """Seconds between two tries of a lock that a reader holds."""
 
@@ -144,13 +150,10 @@ class MemoryDriver:
         self.statement_count = 0
         self.bytes_sent = 0
         self.busy_timeout = busy_timeout
-        self._file = f"file:/uow-memory-{os.getpid()}-{name or next(_NAMES)}?vfs=memdb"
+        self._folder: _Folder | None = _folder_of(name)
         self._calls = itertools.count(1)
         self._connections = itertools.count(1)
         self._writers = Writers()
-        # The rows live as long as one connection does.
-        self._anchor: sqlite3.Connection | None = None
-        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<MemoryDriver, {len(self.log)} calls, {self.faults.pending} faults planned>"
@@ -176,14 +179,13 @@ class MemoryDriver:
 
     async def connect(self) -> MemoryConnection:
         """Open a connection."""
-        if self._is_closed:
+        folder = self._folder
+        if folder is None:
             raise PoolClosedError("the database is closed")
         number = next(self._connections)
         call = self._note(number, "connect")
         await self._pass(call, Moment.BEFORE, None)
-        if self._anchor is None:
-            self._anchor = sqlite3.connect(self._file, uri=True, isolation_level=None)
-        connection = MemoryConnection(self, number, _open(self._file))
+        connection = MemoryConnection(self, number, _open(folder.file))
         try:
             await self._pass(call, Moment.AFTER, connection)
         except BaseException:
@@ -192,11 +194,8 @@ class MemoryDriver:
         return connection
 
     async def aclose(self) -> None:
-        """Let go of the rows."""
-        self._is_closed = True
-        if self._anchor is not None:
-            self._anchor.close()
-            self._anchor = None
+        """Let go of the rows, which go with the last driver of their name."""
+        self._folder = None
 
     def _note(
         self, connection: int, operation: str, sql: str | None = None, rows: int = 0, size: int = 0
@@ -217,11 +216,32 @@ class MemoryDriver:
             await action.happen(Point(call, moment, connection))
 
 
+@final
+class _Folder:
+    """Where the rows of one name are, as long as somebody needs them."""
+
+    __slots__ = ("__weakref__", "_finalizer", "file")
+
+    def __init__(self) -> None:
+        path = tempfile.mkdtemp(prefix="uow-memory-")
+        self.file = str(Path(path) / "rows.db")
+        self._finalizer = weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+
+
+def _folder_of(name: str | None) -> _Folder:
+    folder = _named.get(name) if name is not None else None
+    if folder is None:
+        folder = _Folder()
+        if name is not None:
+            _named[name] = folder
+    return folder
+
+
 def _open(file: str) -> sqlite3.Connection:
-    store = sqlite3.connect(
-        file, uri=True, isolation_level=None, timeout=0, check_same_thread=False
-    )
+    store = sqlite3.connect(file, isolation_level=None, timeout=0, check_same_thread=False)
     store.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    store.execute("PRAGMA journal_mode = WAL")
+    store.execute("PRAGMA synchronous = OFF")
     store.execute("PRAGMA foreign_keys = ON")
     store.execute("PRAGMA trusted_schema = OFF")
     for name, function in SQLITE_FUNCTIONS.items():

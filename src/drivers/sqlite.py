@@ -3,6 +3,11 @@
 APSW brings a current SQLite of its own, reads rows in half the time of the standard library's
 module, and gives what a cancellation needs: interrupts, progress handlers, extended result codes.
 How a connection works is in `_sqlite_connection.py`.
+
+Do not open a file with this driver and with the standard library's `sqlite3` in one process: these
+are two copies of SQLite, and two copies in one process undo each other's locks ("How To Corrupt An
+SQLite Database File", section 2.2.1, https://www.sqlite.org/howtocorrupt.html). Other processes
+may open it with what they like.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from uow.dialects._sqlite_functions import (
 from uow.dialects.base import Dialect, dialect_for
 from uow.drivers._sqlite_connection import SQLiteConnection
 from uow.drivers._sqlite_errors import error_for_code
-from uow.drivers._sqlite_handle import Handle
+from uow.drivers._sqlite_handle import Handle, code_of
 from uow.drivers._sqlite_state import SQLiteState
 from uow.drivers._worker import Abandoned, Job, Worker
 from uow.errors import DriverError, PoolClosedError, UowError, ValidationError
@@ -177,7 +182,7 @@ class SQLiteDriver:
         if self._is_closed:
             raise PoolClosedError("the database is closed")
         if self._is_memory and self._anchor is None:
-            self._anchor = apsw.Connection(self._file, _FLAGS["RWC"] | apsw.SQLITE_OPEN_URI)
+            self._anchor = _connect(self._file, _FLAGS["RWC"] | apsw.SQLITE_OPEN_URI)
         opening = _Opening()
         worker = Worker("uow sqlite", opening.interrupt)
         try:
@@ -193,8 +198,7 @@ class SQLiteDriver:
         return SQLiteConnection(database, worker, self._state)
 
     def _cannot_open(self, error: apsw.Error) -> UowError:
-        code = getattr(error, "extendedresult", 0)
-        mapped = error_for_code(code, str(error))
+        mapped = error_for_code(code_of(error), str(error))
         if isinstance(mapped, DriverError):
             return DriverError(f"the SQLite file {self.path!r} cannot be used: {error}")
         return mapped
@@ -203,7 +207,7 @@ class SQLiteDriver:
         """Open and set up. Nothing else knows the connection yet, so it may wait for locks."""
         options = self.options
         flags = _FLAGS[options.mode] | (apsw.SQLITE_OPEN_URI if self._is_memory else 0)
-        database: Handle = apsw.Connection(self._file, flags, statementcachesize=STATEMENTS_KEPT)
+        database = _connect(self._file, flags)
         opening.database = database
         database.set_busy_timeout(int(options.busy_timeout * 1000))
         for setting, value in (
@@ -257,6 +261,10 @@ class _Opening:
         """Close it, if it was opened at all."""
         if self.database is not None:
             self.database.close(True)
+
+
+def _connect(file: str, flags: int) -> Handle:
+    return apsw.Connection(file, flags, statementcachesize=STATEMENTS_KEPT)
 
 
 def register_functions(database: Handle) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -39,7 +40,7 @@ def test_ulid() -> None:
 
 
 @pytest.mark.parametrize("make", [uuid7, ulid])
-def test_order(make: Callable[[], object]) -> None:
+def test_order(make: Callable[[], Any]) -> None:
     """Keys sort as they were made and never repeat, within a millisecond too."""
     made = [make() for _ in range(5000)]
 
@@ -47,9 +48,9 @@ def test_order(make: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("make", [uuid7, ulid])
-def test_threads(make: Callable[[], object]) -> None:
+def test_threads(make: Callable[[], Any]) -> None:
     """Threads never make the same key."""
-    made: list[object] = []
+    made: list[Any] = []
 
     def work() -> None:
         made.extend([make() for _ in range(2000)])

@@ -5,7 +5,7 @@ constructor. They are shared between queries and never changed once made: that i
 this package, not a lock. Values stand in the tree as `Literal`s, checked against the type of
 what they stand beside; dialects bind them and never write them into text.
 
-Operators on `Expression` build nodes:
+Operators on `Expression` build nodes, and every node is an `Expression`, so they stand together:
 
     comparisons   Compare IsNull In InSubquery Between Like Contains      (all `Condition`s)
     logic         And Or Not TruthValue Exists
@@ -834,12 +834,16 @@ def as_expression(value: object, beside: AnyExpression | None = None) -> AnyExpr
     """
     if is_expression(value):
         return value
-    # The check of an abstract class costs more than all else here, and most values are plain.
-    if type(value) not in PLAIN_CLASSES and isinstance(value, SupportsSelect):
+    if _is_query(value):
         select, type_ = value.as_subquery(single_column=True)
         return ScalarSubquery(select, type_)
     type_ = None if beside is None or isinstance(beside, JsonPath) else beside.type
     return literal_beside(value, type_, beside)
+
+
+def _is_query(value: object) -> TypeGuard[SupportsSelect]:
+    # The check of an abstract class costs more than all else here, and most values are plain.
+    return type(value) not in PLAIN_CLASSES and isinstance(value, SupportsSelect)
 
 
 def as_condition(value: object, place: str) -> AnyExpression:
@@ -879,7 +883,7 @@ def _flat(kind: type[And | Or], value: object, place: str) -> tuple[AnyExpressio
 
 
 def _membership(operand: AnyExpression, values: object, *, is_negated: bool) -> Expression[bool]:
-    if isinstance(values, SupportsSelect):
+    if not isinstance(values, list | tuple) and isinstance(values, SupportsSelect):
         select, _ = values.as_subquery(single_column=True)
         return InSubquery(operand, select, is_negated=is_negated)
     if isinstance(values, str | bytes | Expression) or not isinstance(values, Iterable):
@@ -895,28 +899,27 @@ def _membership(operand: AnyExpression, values: object, *, is_negated: bool) -> 
     return And((found, null)) if is_negated else Or((found, null))
 
 
-def _list_of(operand: AnyExpression, values: list[object], *, is_negated: bool) -> Expression[bool]:
-    if not values:
+def _list_of(operand: AnyExpression, given: list[object], *, is_negated: bool) -> Expression[bool]:
+    if not given:
         return TruthValue(is_negated)
-    literals: list[Literal[Any]] = []
+    beside = None if isinstance(operand, JsonPath) else operand.type
     expressions: list[AnyExpression] = []
-    for value in values:
-        member = as_expression(value, operand)
-        if isinstance(member, Literal):
-            literals.append(member)
+    checked: list[tuple[object, ColumnType | None]] = []
+    for value in given:
+        if is_expression(value) or _is_query(value):
+            expressions.append(as_expression(value))
         else:
-            expressions.append(member)
-    types = {member.type for member in literals}
-    if len(types) > 1:  # a whole number among floats is a float; JSON scalars go one by one
-        numbers = types <= {INTEGER, FLOAT}
-        if not numbers:
-            return In(operand, (), None, (*literals, *expressions), is_negated=is_negated)
-        types = {FLOAT}
-    plain_values = tuple(member.value for member in literals)
-    value_type = types.pop() if types else None
-    if value_type == FLOAT:
-        plain_values = tuple(float(value) for value in plain_values)
-    return In(operand, plain_values, value_type, tuple(expressions), is_negated=is_negated)
+            checked.append(check_literal(value, beside, operand))
+    first = checked[0][1] if checked else None
+    if all(type_ is first or type_ == first for _, type_ in checked):
+        values = tuple([value for value, _ in checked])
+        return In(operand, values, first, tuple(expressions), is_negated=is_negated)
+    if all(type_ in (INTEGER, FLOAT) for _, type_ in checked):
+        floats = tuple([float(cast("float", value)) for value, _ in checked])
+        return In(operand, floats, FLOAT, tuple(expressions), is_negated=is_negated)
+    # Scalars of several types, which only JSON holds, are bound one by one.
+    literals: list[AnyExpression] = [Literal(value, type_) for value, type_ in checked]
+    return In(operand, (), None, (*literals, *expressions), is_negated=is_negated)
 
 
 def _text(operand: AnyExpression) -> AnyExpression:

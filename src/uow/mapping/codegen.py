@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,4 +31,5 @@ def compile_function(
     namespace: dict[str, Any] = dict(variables)
     exec(code, namespace)  # noqa: S102 - our own text, made from checked identifiers
     function: Callable[..., Any] = namespace[name]
+    weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
     return function

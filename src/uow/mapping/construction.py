@@ -165,9 +165,10 @@ def _generate(mapper: Mapper) -> Callable[..., None]:
     settle = f"{everything} = _uow_settle(({everything}), _uow_unknown)"
     lines = [*before]
     if checks:
-        lines += ["try:", f"    if not ({' and '.join(tests)}):", "        raise ValueError"]
-        lines += [f"    {check}" for check in checks]
-        lines += ["except ValueError:", f"    {settle}"]
+        lines += ["_uow_fits = False", "try:", f"    if {' and '.join(tests)}:"]
+        lines += [f"        {check}" for check in checks]
+        lines += ["        _uow_fits = True", "except ValueError:", "    pass"]
+        lines += ["if not _uow_fits:", f"    {settle}"]
     else:
         lines += [f"if not ({' and '.join(tests)}):", f"    {settle}"]
     lines += ["_uow_set_class(_uow_self, _uow_storage)", *stores]

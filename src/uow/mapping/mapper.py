@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,6 +30,9 @@ __all__ = [
 
 set_class: Callable[[object, type], None] = object.__dict__["__class__"].__set__
 """Assign `__class__` past the write hook of the public class."""
+
+_configuring = threading.RLock()
+"""Held while references are resolved: one class resolves others on the way."""
 
 
 @attrs.frozen
@@ -95,6 +99,11 @@ class MappedColumn:
     def __str__(self) -> str:
         """`Class.field`, as messages name it."""
         return f"{self.mapper.name}.{self.attribute}"
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether a stored row keeps its value: the key, and what the store generates."""
+        return self.primary_key or self.generated is not None
 
     @property
     def is_lazy(self) -> bool:
@@ -291,6 +300,11 @@ class Mapper:
             MappingError: a hint still cannot be resolved, or is of no known type.
         """
         if not self._types_resolved:
+            with _configuring:
+                self._resolve_types()
+
+    def _resolve_types(self) -> None:
+        if not self._types_resolved:  # another thread may have been quicker
             self.resolver(self)
             self._types_resolved = True
 
@@ -302,10 +316,11 @@ class Mapper:
         """
         if self.is_configured:
             return
-        self.resolve_types()
-        for foreign_key in self.foreign_keys:
-            foreign_key.resolve()
-        self.is_configured = True
+        with _configuring:
+            self._resolve_types()
+            for foreign_key in self.foreign_keys:
+                foreign_key.resolve()
+            self.is_configured = True
 
     def column(self, attribute: str) -> MappedColumn:
         """The column of that attribute.

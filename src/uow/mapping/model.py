@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from abc import ABCMeta
 from collections.abc import Mapping
-from typing import Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from uow.errors import MappingError
 from uow.mapping.columns import Column
@@ -118,6 +118,12 @@ class Model(ModelStorage, metaclass=ModelMeta, mapped=False):
     _uow_mapper: ClassVar[Any] = None
     _uow_expressions: ClassVar[Any] = None
     _uow_settings: ClassVar[Mapping[str, Any]] = {}
+
+    if TYPE_CHECKING:
+        # For `attrs.asdict` and the like, and for constructors that call the generated one.
+        __attrs_attrs__: ClassVar[Any]
+
+        def __init__(self, **values: Any) -> None: ...
 
     def __repr__(self) -> str:
         # Only the key: other values may be secret.

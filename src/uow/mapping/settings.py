@@ -33,7 +33,24 @@ _NOT_INHERITED = frozenset({"name", "abstract", "comment", "discriminator_value"
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """The settings of one class, checked for their kinds; fields are still names."""
+    """The settings of one class, checked for their kinds; fields are still names.
+
+    A `class Settings` in the body of a model may say:
+
+    * `name`: the table; by default the class name in snake_case;
+    * `schema`: the schema it is in;
+    * `primary_key`: a field or a list of them, instead of `Column(primary_key=True)`;
+    * `indexes`: for each a field, a list of fields, or a dict with `fields` and perhaps `unique`,
+      `name` and `where` (SQL);
+    * `constraints`: dicts with one of `unique` (fields), `check` (SQL) and `foreign_key` (fields;
+      then also `references`, one `"table.column"` each, and perhaps `on_delete`, `on_update`,
+      `deferrable`), and perhaps `name`;
+    * `abstract`: True for a base that has no table;
+    * `registry`: the `Registry` the class belongs to;
+    * `comment`: a comment kept in the store's schema.
+
+    Subclasses of an abstract class inherit its settings, but for `name`, `abstract`, `comment`.
+    """
 
     name: str
     abstract: bool = False

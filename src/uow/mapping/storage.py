@@ -71,9 +71,9 @@ def make_storage(
         )
         for column in mapper.columns
     }
-    storage = attr.s(
-        these=these, slots=False, init=False, eq=False, repr=False, match_args=False
-    )(storage)
+    storage = attr.s(these=these, slots=False, init=False, eq=False, repr=False, match_args=False)(
+        storage
+    )
     del storage.__attrs_init__  # a constructor without checks
     return storage
 

@@ -21,7 +21,7 @@ from uow.query.rows import Row
 from uow.query.sources import key_columns, mapper_in, source_of
 from uow.query.statements import COUNTED, DerivedTable, Select
 
-__all__ = ["Query", "RowQuery"]
+__all__ = ["Query", "RowQuery", "Terminals"]
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
 
 from uow.errors import QueryError
-from uow.query.statements import is_row_name
+from uow.query.statements import is_row_name, unique_names
 
-__all__ = ["Row", "row_class"]
+__all__ = ["Row", "row_class", "usable_names"]
 
 Ts = TypeVarTuple("Ts")
 
@@ -66,6 +66,14 @@ def row_class(names: tuple[str, ...]) -> type[Row[*tuple[Any, ...]]]:
         name: property(itemgetter(position)) for position, name in enumerate(names)
     }
     return type("Row", (Row,), {**namespace, "__slots__": (), "_fields": names})
+
+
+def usable_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Make names of a row out of whatever a store calls the columns of raw SQL.
+
+    What cannot be an attribute is `column_<position>`; a name met again gets `_2`, `_3`.
+    """
+    return unique_names(name if is_row_name(name) and name != "as_dict" else None for name in names)
 
 
 def _restore(names: tuple[str, ...], values: Sequence[Any]) -> Any:

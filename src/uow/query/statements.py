@@ -45,6 +45,7 @@ __all__ = [
     "UpdateRows",
     "is_row_name",
     "result_names",
+    "unique_names",
 ]
 
 AnyExpression: TypeAlias = Expression[Any]
@@ -388,15 +389,20 @@ def result_names(columns: Iterable[AnyExpression]) -> tuple[str, ...]:
     A column is called as its attribute is, a label and a function by their names, the last key of a
     path into JSON by itself, anything else `column_<position>`. A name met again gets `_2`, `_3`.
     """
-    names: list[str] = []
-    for position, column in enumerate(columns, 1):
-        name = _result_name(column) or f"column_{position}"
-        unique, count = name, 1
-        while unique in names:
+    return unique_names(_result_name(column) for column in columns)
+
+
+def unique_names(names: Iterable[str | None]) -> tuple[str, ...]:
+    """Give every name once: the second of one name gets `_2`, one without gets its position."""
+    found: dict[str, None] = {}
+    for position, name in enumerate(names, 1):
+        base = name or f"column_{position}"
+        unique, count = base, 1
+        while unique in found:
             count += 1
-            unique = f"{name}_{count}"
-        names.append(unique)
-    return tuple(names)
+            unique = f"{base}_{count}"
+        found[unique] = None
+    return tuple(found)
 
 
 def _result_name(column: AnyExpression) -> str | None:

@@ -8,7 +8,7 @@ from uow.errors import QueryError
 from uow.expressions import ColumnExpression
 from uow.mapping.mapper import mapper_of
 from uow.query.insert_rows import split_insert
-from uow.query.rows import row_class
+from uow.query.rows import row_class, usable_names
 from uow.query.statements import Delete, Insert, Raw, Update
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Bulk:
         answer = await self._unit.run_raw(compiled.statement)
         if not answer.columns:
             return answer.count
-        make = row_class(answer.columns)
+        make = row_class(usable_names(answer.columns))
         return [make(row) for row in answer.rows]
 
     async def write(self, tree: Insert | Update | Delete) -> Any:
@@ -92,8 +92,9 @@ class Bulk:
 
     def _refuse_unflushed(self, mapper: Mapper) -> None:
         ledger = self._unit.ledger
-        for record in (*ledger.new, *ledger.deleted, *ledger.modified()):
-            if mapper_of(record.obj).root is mapper.root:
+        records = (*ledger.deleted, *ledger.modified())
+        for obj in (*ledger.new.values(), *(record.obj for record in records)):
+            if mapper_of(obj).root is mapper.root:
                 raise QueryError(
                     f"{mapper.name} has changes in the session that were not flushed, and a bulk "
                     "statement would not see them; flush first, or use Session(autoflush=True)"

@@ -178,7 +178,7 @@ class Channel:
             await self._sealed(connection.commit, connection)
         finally:
             self.connection = None
-            await self.release(connection)
+            await self._give_back(connection)
 
     async def commit_alone(self, statement: Statement | Many, *, returns: bool) -> Any:
         """Run the one statement of a whole unit, which is then its own COMMIT.
@@ -194,7 +194,7 @@ class Channel:
                 lambda: send(connection, statement, returns=returns), connection
             )
         finally:
-            await self.release(connection)
+            await self._give_back(connection)
 
     def raise_cancelled(self, error: BaseException | None) -> None:
         """Raise the cancellation that came during a COMMIT, if one did.
@@ -228,6 +228,14 @@ class Channel:
             "the connection was lost while COMMIT was under way; the unit may be stored or not"
         ) from error
 
+    async def _give_back(self, connection: Connection) -> None:
+        """Release after a COMMIT: what reaches us meanwhile must not hide how that ended."""
+        if not self.pool.release_nowait(connection):
+            end = await finish(
+                lambda: self.pool.release(connection), self.database.cleanup_timeout
+            )
+            self._cancelled = self._cancelled or end.cancelled
+
     async def rollback(self) -> None:
         """Roll back and give the connection back, in bounded time. Store errors do not surface:
         a connection that cannot roll back is closed, and the store rolls back by itself.
@@ -236,8 +244,10 @@ class Channel:
         if connection is None:
             return
         self._tell("ROLLBACK")
-        await self._roll_back(connection)
-        await self.release(connection)
+        try:
+            await self._roll_back(connection)
+        finally:
+            await self.release(connection)
 
     async def _roll_back(self, connection: Connection) -> None:
         if connection.is_closed or not connection.in_transaction:

@@ -72,12 +72,13 @@ class Codec:
     def given(self, obj: Any) -> tuple[MappedColumn, ...] | None:
         """The columns an INSERT of this object gives; None if one that must be there is not."""
         auto = self._auto
-        omit_auto = auto is not None and auto.get_slot(obj) is None
-        columns = self._without_auto if omit_auto else self.writable
-        if type(obj) is self.mapper.class_:
+        columns = self.writable
+        if auto is not None and auto.get_slot(obj) is None:
+            columns = self._without_auto
+        if obj.__class__ is self.mapper.class_:
             return columns
-        there = tuple(c for c in columns if c.is_loaded(obj))
-        if len(there) + sum(1 for c in self._optional if c not in there) < len(columns):
+        there = tuple([c for c in columns if c.is_loaded(obj)])
+        if len(there) + sum([c not in there for c in self._optional]) < len(columns):
             return None
         return self._sets.setdefault(there, there)
 
@@ -87,7 +88,7 @@ class Codec:
 
     def key_is_given(self, columns: tuple[MappedColumn, ...]) -> bool:
         """Whether the key of a new object is made in Python."""
-        return columns is not self._without_auto and all(c in columns for c in self.mapper.key)
+        return all(c in columns for c in self.mapper.key)
 
     def columns_of(self, names: Sequence[str]) -> tuple[MappedColumn, ...]:
         """The columns of these fields, in the mapper's order; equal sets give one tuple."""

@@ -19,7 +19,7 @@ from uow.query.statements import DeleteRows, InsertRows, UpdateRows
 from uow.session.plan import FIRST_VERSION, FlushPlan, Kind, Step
 from uow.statement import Many, Statement
 from uow.tracking.journal import Deleted, Inserted, Updated
-from uow.tracking.state import Record, State, read_slot
+from uow.tracking.state import Record, State, read_slot, set_state
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn, Mapper
@@ -82,10 +82,12 @@ class Flush:
         return statement
 
     def take(self) -> None:
-        """Hand the records over to the journal. From now on writes to them are new changes."""
+        """Hand what waits over to the journal. From now on writes to it are new changes."""
         ledger = self._ledger
-        ledger.settle_unchanged(self._plan.unchanged)
         entries = ledger.frames[-1].entries
+        ledger.settle_unchanged(self._plan.unchanged)
+        ledger.new.clear()
+        ledger.deleted.clear()
         for job in self._jobs:
             step = job.step
             if step.kind is Kind.INSERT:
@@ -93,38 +95,36 @@ class Flush:
             elif step.kind is Kind.UPDATE:
                 entries.append(self._take_updates(step))
             else:
-                for record in step.records:
-                    ledger.deleted.pop(record, None)
-                entries.append(Deleted(step.records))
+                entries.append(Deleted(step.objects))
 
     def _take_inserts(self, step: Step, returning: tuple[MappedColumn, ...]) -> Inserted:
-        new = self._ledger.new
-        noted: list[dict[str, Any]] = []
-        for record in step.records:
-            del new[record]
-            noted.append(record.noted or {})
-            record.noted = {}
+        noted = [obj._uow_state.noted for obj in step.objects]
+        for obj, notes in zip(step.objects, noted, strict=True):
+            if notes:
+                obj._uow_state.noted = None
         version = step.mapper.version
         filled = returning if version is None or version in step.columns else (*returning, version)
-        return Inserted(step.records, noted, filled)
+        return Inserted(step.objects, noted, filled)
 
     def _take_updates(self, step: Step) -> Updated:
-        mapper = step.mapper
         overwritten = [
             column
-            for column in mapper.columns
-            if column is mapper.version or column.generated is not None
+            for column in step.mapper.columns
+            if column is step.mapper.version or column.generated is not None
         ]
+        changed = self._ledger.changed
         noted: list[dict[str, Any]] = []
         watched: list[dict[str, Any] | None] = []
-        replaced: list[dict[MappedColumn, Any]] = []
-        for record in step.records:
+        for obj in step.objects:
+            record = obj._uow_state
             noted.append(record.noted or {})
             watched.append(None if record.watched is None else dict(record.watched))
-            record.noted = {}
-            self._ledger.delist(record)
-            replaced.append({column: read_slot(record.obj, column) for column in overwritten})
-        return Updated(step.records, noted, replaced, watched)
+            record.noted = None
+            del changed[record]
+        replaced: list[dict[MappedColumn, Any]] = [
+            {column: read_slot(obj, column) for column in overwritten} for obj in step.objects
+        ]
+        return Updated(step.objects, noted, replaced, watched)
 
     async def send(self, write: Write) -> None:
         """Send every statement, in order; then take in what came back.
@@ -176,59 +176,71 @@ class Flush:
     ) -> None:
         mapper = step.mapper
         codec = self._codecs.of(mapper)
-        records = step.records
+        ledger = self._ledger
+        objects = step.objects
         if returning:
-            rows = [row for answer in answers for row in answer]
-            codec.fill(returning, [record.obj for record in records], rows)
+            codec.fill(returning, objects, [row for answer in answers for row in answer])
         if mapper.version is not None and mapper.version not in step.columns:
             store = mapper.version.set_slot
-            for record in records:
-                store(record.obj, FIRST_VERSION)
-        if step.columns != codec.writable or codec.generated:
-            for record in records:
-                mapper.mark_complete(record.obj)
-        objects = self._ledger.of(mapper.root)
+            for obj in objects:
+                store(obj, FIRST_VERSION)
+        if mapper.version is not None or any(not column.auto_increment for column in returning):
+            for obj in objects:
+                mapper.mark_complete(obj)
+        known = ledger.of(mapper.root)
         identity = mapper.identity
-        for record in records:
-            record.status = State.PERSISTENT
-            objects[identity(record.obj)] = record.obj
-        self._watch(step, codec)
-        for record in records:
-            if record.noted:  # written while the flush was under way
-                self._ledger.record_changed(record)
+        pending, stored = ledger.pending, ledger.stored
+        for obj in objects:
+            known[identity(obj)] = obj
+            state = obj._uow_state
+            if state is pending:
+                set_state(obj, stored)
+            else:
+                state.become(State.PERSISTENT)
+                state.home = stored
+                ledger.enlist(state)  # it may have been written to while this was under way
+                ledger.settle(state)
+        self._watch(step)
 
     def _updated(self, step: Step, answers: list[Any]) -> None:
         mapper = step.mapper
         codec = self._codecs.of(mapper)
         version = mapper.version
         if version is not None:
-            for record in step.records:
-                version.set_slot(record.obj, version.get_slot(record.obj) + 1)
+            for obj in step.objects:
+                version.set_slot(obj, version.get_slot(obj) + 1)
         if codec.generated:
             width = len(mapper.key)
             found = {row[:width]: row[width:] for answer in answers for row in answer}
-            keys = codec.rows(mapper.key, [record.obj for record in step.records])
-            codec.fill(
-                codec.generated,
-                [record.obj for record in step.records],
-                [found[key] for key in keys],
-            )
-        self._watch(step, codec)
+            keys = codec.rows(mapper.key, step.objects)
+            codec.fill(codec.generated, step.objects, [found[key] for key in keys])
+        stored = self._ledger.stored
+        for obj in step.objects:
+            record = obj._uow_state
+            if record.watched is not None:
+                self._ledger.enlist(record)
+            elif not record.noted:
+                set_state(obj, stored)
+        self._watch(step)
 
-    def _watch(self, step: Step, codec: Codec) -> None:
+    def _watch(self, step: Step) -> None:
         """Values that can change without a word are compared from now on with what was sent."""
         for position, column in enumerate(step.columns):
-            if column.is_lazy:
-                for record, row in zip(step.records, step.rows, strict=True):
-                    if row[position] is None:
-                        if record.watched is not None:
-                            record.watched.pop(column.attribute, None)
-                    else:
-                        record.lazily_read(record.obj, column.attribute, row[position])
+            if not column.is_lazy:
+                continue
+            name = column.attribute
+            for obj, row in zip(step.objects, step.rows, strict=True):
+                sent = row[position]
+                if sent is not None:
+                    self._ledger.own(obj).lazily_read(obj, name, sent)
+                    continue
+                state = obj._uow_state
+                if isinstance(state, Record) and state.watched is not None:
+                    state.watched.pop(name, None)
 
     def _deleted(self, step: Step) -> None:
-        for record in step.records:
-            self._ledger.forget(record)
+        for obj in step.objects:
+            self._ledger.forget(obj)
 
 
 def _refuse_stale(job: Job, answers: Sequence[Any]) -> None:
@@ -239,24 +251,24 @@ def _refuse_stale(job: Job, answers: Sequence[Any]) -> None:
     if job.returning:
         width = len(step.mapper.key)
         matched = {row[:width] for answer in answers for row in answer}
-        if len(matched) == len(step.records):
+        if len(matched) == len(step.objects):
             return
         offset = len(step.rows[0]) - _locator_width(step.mapper)
         missing = [
-            record
-            for record, row in zip(step.records, step.rows, strict=True)
+            obj
+            for obj, row in zip(step.objects, step.rows, strict=True)
             if row[offset : offset + width] not in matched
         ]
         raise _stale(step, missing)
     counts: list[int] = []
     for answer in answers:
         if isinstance(answer, int):
-            if sum(a for a in answers if isinstance(a, int)) == len(step.records):
+            if sum(a for a in answers if isinstance(a, int)) == len(step.objects):
                 return
-            raise _stale(step, step.records)
+            raise _stale(step, step.objects)
         counts.extend(answer)
     if 0 in counts:
-        missing = [record for record, count in zip(step.records, counts, strict=True) if count == 0]
+        missing = [obj for obj, count in zip(step.objects, counts, strict=True) if count == 0]
         raise _stale(step, missing)
 
 
@@ -264,9 +276,9 @@ def _locator_width(mapper: Mapper) -> int:
     return len(mapper.key) + (mapper.version is not None)
 
 
-def _stale(step: Step, records: Sequence[Record]) -> StaleObjectError:
-    shown = ", ".join(repr(record.obj) for record in records[:5])
-    more = f" and {len(records) - 5} more" if len(records) > 5 else ""
+def _stale(step: Step, objects: Sequence[Any]) -> StaleObjectError:
+    shown = ", ".join(map(repr, objects[:5]))
+    more = f" and {len(objects) - 5} more" if len(objects) > 5 else ""
     reason = (
         "its version is not the one that was loaded, or the row is gone"
         if step.mapper.version is not None
@@ -274,5 +286,5 @@ def _stale(step: Step, records: Sequence[Record]) -> StaleObjectError:
     )
     return StaleObjectError(
         f"{step.kind.name} of {shown}{more} matched no row: {reason}; refresh and try again",
-        objects=[record.obj for record in records],
+        objects=objects,
     )

@@ -23,7 +23,6 @@ from uow.session.plan import FlushPlan, Kind
 if TYPE_CHECKING:
     from uow.session.ledger import Ledger
     from uow.session.session import Session
-    from uow.tracking.state import Record
 
 __all__ = ["HookCaller"]
 
@@ -57,11 +56,8 @@ class HookCaller:
         """Whether some hook may want to hear of what waits for a flush."""
         if self.own or session_hooks:
             return True
-        classes = {
-            type(record.obj)
-            for records in (ledger.new, ledger.changed, ledger.deleted)
-            for record in records
-        }
+        classes = {type(obj) for obj in ledger.new.values()}
+        classes |= {type(record.obj) for record in (*ledger.changed, *ledger.deleted)}
         return any(hears_objects(class_) for class_ in classes)
 
     @contextmanager
@@ -89,24 +85,24 @@ class HookCaller:
 
     async def before_objects(self, ledger: Ledger) -> None:
         """Call the hooks of what waits, once an object, with what hooks add on the way."""
-        called: set[tuple[str, Record]] = set()
+        called: set[tuple[str, int]] = set()
         with self._running():
             while True:
                 waiting = [
-                    (event, record)
-                    for event, records in (
-                        ("before_insert", ledger.new),
-                        ("before_update", ledger.modified()),
-                        ("before_delete", ledger.deleted),
+                    (event, obj)
+                    for event, objects in (
+                        ("before_insert", list(ledger.new.values())),
+                        ("before_update", [record.obj for record in ledger.modified()]),
+                        ("before_delete", [record.obj for record in ledger.deleted]),
                     )
-                    for record in records
-                    if (event, record) not in called
+                    for obj in objects
+                    if (event, id(obj)) not in called
                 ]
                 if not waiting:
                     return
-                for event, record in waiting:
-                    called.add((event, record))
-                    await self._call_for(event, record.obj)
+                for event, obj in waiting:
+                    called.add((event, id(obj)))
+                    await self._call_for(event, obj)
 
     async def after_objects(self, plan: FlushPlan) -> None:
         """Call the hooks of what was written, in the transaction."""
@@ -119,8 +115,8 @@ class HookCaller:
             event = names[step.kind]
             if self.hears(event) or any(object_hooks(step.mapper.class_, event)):
                 with self._running():
-                    for record in step.records:
-                        await self._call_for(event, record.obj)
+                    for obj in step.objects:
+                        await self._call_for(event, obj)
 
     async def after_commit(self, callbacks: Sequence[Callable[[], Any]]) -> None:
         """The commit is known: run what waited for it. Nothing here can undo or hide that."""

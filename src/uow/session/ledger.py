@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from uow.errors import ObjectStateError
 from uow.mapping.mapper import Mapper, mapper_of
 from uow.tracking.changes import changed_fields
-from uow.tracking.journal import Forgotten, Frame, Memo, restore_values
+from uow.tracking.journal import Deleted, Forgotten, Frame, Memo, restore_values
 from uow.tracking.state import (
+    GONE,
+    TRANSIENT,
     Home,
     Raw,
     Record,
@@ -34,21 +36,34 @@ class Ledger:
     """The objects of one session.
 
     Attributes:
-        home: what all clean objects of the session hold as their state.
+        codecs: how objects travel to and from the store.
+        stored: the state that all clean stored objects of the session share.
+        pending: the state that new objects share until they are written to.
         identity: for each class its objects by key. Strong references, for the session's life.
-        new: objects to insert, in the order they were added.
-        changed: objects that were written to, or hold values that must be compared.
-        deleted: objects to delete.
+        new: objects to insert, by `id`, in the order they were added.
+        changed: records of objects that were written to, or hold values that must be compared.
+        deleted: records of objects to delete.
         frames: the journal; the first is the transaction's, each other a savepoint's.
     """
 
-    __slots__ = ("__weakref__", "changed", "codecs", "deleted", "frames", "home", "identity", "new")
+    __slots__ = (
+        "__weakref__",
+        "changed",
+        "codecs",
+        "deleted",
+        "frames",
+        "identity",
+        "new",
+        "pending",
+        "stored",
+    )
 
     def __init__(self, codecs: Codecs) -> None:
         self.codecs = codecs
-        self.home = Home(self, codecs)
+        self.stored = Home(self, codecs, State.PERSISTENT)
+        self.pending = Home(self, codecs, State.PENDING)
         self.identity: dict[Mapper, dict[Any, Any]] = {}
-        self.new: dict[Record, None] = {}
+        self.new: dict[int, Any] = {}
         self.changed: dict[Record, None] = {}
         self.deleted: dict[Record, None] = {}
         self.frames = [Frame()]
@@ -62,67 +77,106 @@ class Ledger:
             found = self.identity[mapper] = {}
         return found
 
-    def identify(self, record: Record) -> None:
-        """Put an object into the identity map under its key."""
-        if record.home is self.home:
-            mapper = mapper_of(record.obj)
-            self.of(mapper.root)[mapper.identity(record.obj)] = record.obj
+    def identify(self, obj: Any) -> None:
+        """Put an object of this session into the identity map under its key."""
+        if self.holds(obj):
+            mapper = mapper_of(obj)
+            self.of(mapper.root)[mapper.identity(obj)] = obj
 
-    def forget(self, record: Record) -> None:
+    def forget(self, obj: Any) -> None:
         """Take an object out of the identity map, if it is the one there."""
-        mapper = mapper_of(record.obj)
+        mapper = mapper_of(obj)
         objects = self.of(mapper.root)
-        key = mapper.identity(record.obj)
-        if objects.get(key) is record.obj:
+        key = mapper.identity(obj)
+        if objects.get(key) is obj:
             del objects[key]
 
-    # -- the sets
+    # -- records and sets
+
+    def holds(self, obj: Any) -> bool:
+        """Whether the object is in this session."""
+        return state_of(obj).owner is self
+
+    def own(self, obj: Any) -> Record:
+        """Give the record of an object, made if it has none."""
+        state = state_of(obj)
+        if isinstance(state, Record):
+            return state
+        home = state if isinstance(state, Home) else None
+        record = Record(obj, home, state.stored)
+        set_state(obj, record)
+        return record
+
+    def adopt(self, obj: Any, stored: State) -> Record:
+        """Give the record of an object that is in this session again."""
+        record = self.own(obj)
+        record.home = self.pending if stored is State.PENDING else self.stored
+        return record
 
     def record_changed(self, record: Record) -> None:
         """A field was written, or a value was read that must be compared at flush."""
         if record.stored is State.PERSISTENT:
-            record.queued = True
             self.changed[record] = None
 
     def enlist(self, record: Record) -> None:
-        """Put a record into the set its status calls for."""
-        if record.home is not self.home:
-            return
+        """Put a record into the set its state calls for."""
         self.delist(record)
-        status = record.stored
-        if status is State.PENDING:
-            self.new[record] = None
-        elif status is State.DELETED:
+        if record.owner is not self:
+            return
+        if record.stored is State.PENDING:
+            self.new[id(record.obj)] = record.obj
+        elif record.stored is State.DELETED:
             self.deleted[record] = None
         elif record.noted or record.watched:
-            record.queued = True
             self.changed[record] = None
 
     def delist(self, record: Record) -> None:
         """Take a record out of all sets."""
-        self.new.pop(record, None)
+        self.new.pop(id(record.obj), None)
         self.deleted.pop(record, None)
         self.changed.pop(record, None)
-        record.queued = False
 
     def settle(self, record: Record) -> None:
-        """Let a clean object share the session's state again."""
+        """Let a clean stored object share the session's state again."""
         if (
             record.stored is State.PERSISTENT
             and not record.noted
             and not record.watched
-            and record.home is self.home
+            and record.owner is self
         ):
             self.changed.pop(record, None)
-            set_state(record.obj, self.home)
+            set_state(record.obj, self.stored)
 
     def settle_unchanged(self, records: Iterable[Record]) -> None:
         """Records that were touched, but hold what the store holds, are clean again."""
         for record in records:
-            if not record.watched:
-                record.noted = {}
-                self.delist(record)
-                self.settle(record)
+            record.noted = None
+            self.settle(record)
+
+    def renew(self, obj: Any, noted: dict[str, Any] | None) -> None:
+        """Make an object new again: its INSERT was undone.
+
+        One that was to be deleted since is just let go, and one that left the session is
+        transient: neither has a row.
+        """
+        state = state_of(obj)
+        if state.owner is not self:
+            set_state(obj, TRANSIENT)
+        elif state.stored is State.DELETED:
+            self._let_go(obj)
+        elif isinstance(state, Record):
+            self.changed.pop(state, None)
+            state.become(State.PENDING)
+            state.home = self.pending
+            state.watched = None
+            if noted:
+                state.renote(noted)
+            self.new[id(obj)] = obj
+        else:
+            set_state(obj, self.pending)
+            if noted:
+                self.own(obj).noted = dict(noted)
+            self.new[id(obj)] = obj
 
     def differences(self, record: Record) -> dict[str, tuple[Any, Any]]:
         """What differs from the store, as `{field: (stored value, value now)}`."""
@@ -151,38 +205,47 @@ class Ledger:
             ObjectStateError: it belongs to another open session, or its key is taken.
         """
         state = state_of(obj)
-        status = state.status
-        if status is State.TRANSIENT:
-            self._add_new(obj, state.record(obj) if not isinstance(state, Record) else state)
+        if state is TRANSIENT:
+            self._add_new(obj)
             return
         owner = state.owner
-        if owner is not None and owner is not self:
+        if owner is self:
+            if state.stored is State.DELETED:
+                self._revive(self.own(obj))
+        elif owner is not None:
             raise ObjectStateError(
                 f"{obj!r} belongs to another open session; expunge it there, or merge it here"
             )
-        if owner is self:
-            if isinstance(state, Record) and status is State.DELETED:
-                self._revive(state)
-            return
-        record = state if isinstance(state, Record) else state.record(obj)
-        if record.gone:
-            self._add_new(obj, record)
+        elif state.stored is State.PERSISTENT:
+            self._attach(obj)
         else:
-            self._attach(obj, record)
+            self._add_new(obj)
 
-    def _add_new(self, obj: Model, record: Record) -> None:
-        mapper = mapper_of(obj)
-        objects = self.identity.get(mapper.root)
+    def add_all(self, objects: Iterable[Model]) -> None:
+        """Take several objects into the session; see `add`."""
+        new = self.new
+        pending = self.pending
+        for obj in objects:
+            if state_of(obj) is TRANSIENT and not self.identity:
+                set_state(obj, pending)
+                new[id(obj)] = obj
+            else:
+                self.add(obj)
+
+    def _add_new(self, obj: Model) -> None:
+        objects = self.identity.get(obj._uow_mapper) if self.identity else None
         if objects:
-            self._refuse_taken(mapper, objects, obj)
-        record.home = self.home
-        record.gone = False
-        record.status = State.PENDING
-        self.new[record] = None
+            self._refuse_taken(mapper_of(obj), objects, obj)
+        state = state_of(obj)
+        if isinstance(state, Record):
+            state.become(State.PENDING)
+            state.home = self.pending
+        else:
+            set_state(obj, self.pending)
+        self.new[id(obj)] = obj
 
     def _refuse_taken(self, mapper: Mapper, objects: dict[Any, Any], obj: Model) -> None:
-        key = mapper.identity(obj)
-        present = objects.get(key)
+        present = objects.get(mapper.identity(obj))
         if (
             present is not None
             and present is not obj
@@ -193,16 +256,15 @@ class Ledger:
                 "one, or use session.merge"
             )
 
-    def _attach(self, obj: Model, record: Record) -> None:
+    def _attach(self, obj: Model) -> None:
         """Take up a detached object, with the changes it has."""
         mapper = mapper_of(obj)
         objects = self.of(mapper.root)
         self._refuse_taken(mapper, objects, obj)
+        record = self.own(obj)
         if record.home is not None and record.home.codecs is not self.codecs:
             self._decode_all(obj, mapper)
-        record.home = self.home
-        record.queued = False
-        record.status = State.PERSISTENT
+        record.home = self.stored
         objects[mapper.identity(obj)] = obj
         self.enlist(record)
         self.settle(record)
@@ -214,38 +276,43 @@ class Ledger:
                 getattr(obj, column.attribute)
 
     def _revive(self, record: Record) -> None:
+        """An object that was to be deleted, or whose DELETE was flushed, lives again."""
         if record in self.deleted:
-            del self.deleted[record]
-            record.status = State.PERSISTENT
+            record.become(State.PERSISTENT)
             self.enlist(record)
-        else:  # the DELETE was flushed: the row has to be inserted again
-            self._add_new(record.obj, record)
+            self.settle(record)
+        else:
+            self._add_new(record.obj)
 
     def delete(self, obj: Model) -> None:
-        """Mark an object for deletion; a pending one is just let go.
+        """Mark an object for deletion; a new one is just let go.
 
         Raises:
             ObjectStateError: it was never stored, or belongs to another open session.
         """
         state = state_of(obj)
-        status = state.status
-        if status is State.TRANSIENT:
+        if state.status is State.TRANSIENT:
             raise ObjectStateError(
                 f"{obj!r} was never stored and is in no session; there is nothing to delete"
             )
-        if status is State.DETACHED or state.owner is not self:
+        if state is GONE:
+            raise ObjectStateError(f"the row of {obj!r} was deleted already")
+        if state.owner is not self:
             self.add(obj)
-            state = state_of(obj)
-        record = state if isinstance(state, Record) else state.record(obj)
+        record = self.own(obj)
         if record.stored is State.PENDING:
-            self.delist(record)
-            record.status = State.TRANSIENT
-            record.home = None
+            self._let_go(obj)
         elif record.stored is State.PERSISTENT:
-            self.changed.pop(record, None)
-            record.queued = False
-            record.status = State.DELETED
-            self.deleted[record] = None
+            record.become(State.DELETED)
+            self.enlist(record)
+
+    def _let_go(self, obj: Any) -> None:
+        """Make an object transient; what was written to it is checked again if it comes back."""
+        record = self.own(obj)
+        self.delist(record)
+        record.become(State.TRANSIENT)
+        record.home = None
+        record.watched = None
 
     def expunge(self, obj: Model) -> None:
         """Let go of an object; it keeps its changes and is detached (a new one: transient).
@@ -253,35 +320,26 @@ class Ledger:
         Raises:
             ObjectStateError: it is not in this session.
         """
-        state = state_of(obj)
-        if state.owner is not self:
+        if not self.holds(obj):
             raise ObjectStateError(f"{obj!r} is not in this session")
-        record = state if isinstance(state, Record) else state.record(obj)
+        record = self.own(obj)
         self.delist(record)
-        self.forget(record)
+        self.forget(obj)
         if record.stored is State.PENDING:
-            record.status = State.TRANSIENT
-            record.home = None
+            self._let_go(obj)
         else:
-            if record.stored is State.DELETED:
-                record.status = State.PERSISTENT
-            record.home = self._closed_home()
-
-    def _closed_home(self) -> Home:
-        home = Home(self, self.codecs)
-        home.close()
-        return home
+            record.become(State.PERSISTENT)
+            record.home = Home(self, self.codecs, State.PERSISTENT)
+            record.home.close()
 
     def clear(self) -> None:
         """Let go of every object."""
-        for record in self.new:
-            record.status = State.TRANSIENT
         for record in self.deleted:
-            record.status = State.PERSISTENT
-        for record in self.changed:
-            record.queued = False
-        self.home.close()
-        self.home = Home(self, self.codecs)
+            record.become(State.PERSISTENT)
+        self.stored.close()
+        self.pending.close()
+        self.stored = Home(self, self.codecs, State.PERSISTENT)
+        self.pending = Home(self, self.codecs, State.PENDING)
         self.identity.clear()
         self.new.clear()
         self.changed.clear()
@@ -290,7 +348,6 @@ class Ledger:
     def close(self) -> None:
         """Let go of every object, for good."""
         self.clear()
-        self.home.close()
         self.frames = [Frame()]
 
     def expire(self, obj: Model, *, discard: bool) -> None:
@@ -301,20 +358,21 @@ class Ledger:
                 `discard` was not given.
         """
         state = state_of(obj)
-        if state.owner is not self or state.status is not State.PERSISTENT:
+        if state.owner is not self or state.stored is not State.PERSISTENT:
             raise ObjectStateError(f"only a stored object of this session can expire, not {obj!r}")
-        if isinstance(state, Record):
-            if not discard and self.differences(state):
-                raise ObjectStateError(
-                    f"{obj!r} holds changes that were not flushed; flush first, or "
-                    "session.expire(obj, discard=True)"
-                )
-            state.noted = {}
-            state.watched = None
-            self.delist(state)
+        if isinstance(state, Record) and not discard and self.differences(state):
+            raise ObjectStateError(
+                f"{obj!r} holds changes that were not flushed; flush first, or "
+                "session.expire(obj, discard=True)"
+            )
         self._blank(obj)
 
-    def _blank(self, obj: Model) -> None:
+    def _blank(self, obj: Any) -> None:
+        """Forget the values of a stored object, and its changes."""
+        state = state_of(obj)
+        if isinstance(state, Record):
+            state.forget_changes()
+            self.settle(state)
         mapper = mapper_of(obj)
         for column in mapper.columns:
             if not column.primary_key:
@@ -331,45 +389,34 @@ class Ledger:
             keys: which ones, or None where the store did not say.
             removed: their rows are gone, so they leave the session.
         """
-        objects = self.of(mapper.root)
+        loaded = self.of(mapper.root)
         chosen = (
-            list(objects.values())
+            list(loaded.values())
             if keys is None
-            else [objects[key] for key in keys if key in objects]
+            else [loaded[key] for key in keys if key in loaded]
         )
-        records: list[Record] = []
-        held: list[dict[Any, Any]] = []
-        for obj in chosen:
-            state = state_of(obj)
-            record = state if isinstance(state, Record) else state.record(obj)
-            if record.stored is not State.PERSISTENT:
-                continue
-            records.append(record)
-            held.append(
-                {
-                    column: read_slot(obj, column)
-                    for column in mapper.columns
-                    if not column.primary_key
-                }
-            )
+        objects = [obj for obj in chosen if state_of(obj).stored is State.PERSISTENT]
+        held = [
+            {c: read_slot(obj, c) for c in mapper.columns if not c.primary_key} for obj in objects
+        ]
+        for obj in objects:
             if removed:
+                record = self.own(obj)
                 self.delist(record)
-                self.forget(record)
-                record.status = State.DELETED
+                self.forget(obj)
+                record.become(State.DELETED)
             else:
-                record.watched = None
-                self.delist(record)
                 self._blank(obj)
-        self.frames[-1].entries.append(Forgotten(records, held, removed=removed))
+        self.frames[-1].entries.append(Forgotten(objects, held, removed=removed))
 
     # -- the way back
 
     def open_frame(self, savepoint: str) -> Frame:
-        """Open the frame of a savepoint, keeping what every unflushed object holds now."""
+        """Open the frame of a savepoint, keeping what every unflushed object is now."""
         frame = Frame(savepoint)
-        for records in (self.new, self.changed, self.deleted):
-            for record in records:
-                frame.memos[record] = Memo(record, mapper_of(record.obj))
+        waiting = [*self.new.values()]
+        waiting += [record.obj for records in (self.changed, self.deleted) for record in records]
+        frame.memos = {id(obj): Memo(obj, state_of(obj)) for obj in waiting}
         self.frames.append(frame)
         return frame
 
@@ -383,65 +430,47 @@ class Ledger:
             frame = self.frames.pop()
             frame.undo(self)
             self._expire_seen(frame)
+            self.frames[-1].callbacks.extend(frame.callbacks)
         self.frames[0].undo(self)
 
     def restore_frame(self) -> None:
         """After ROLLBACK TO: everything is as it was when the innermost savepoint was set."""
         frame = self.frames[-1]
         frame.undo(self)
-        for record in list(self.new):
-            if record not in frame.memos:
-                self._let_go(record)
-        for record in list(self.deleted):
-            if record not in frame.memos:
-                self._undelete(record)
-        for record in list(self.changed):
-            if record not in frame.memos:
-                self._reset(record)
-        for record, memo in frame.memos.items():
-            if record.home is self.home or record.home is None:
-                record.home = self.home
-                memo.restore(record)
-                self.enlist(record)
+        self._restore_but(frame.memos)
+        for memo in frame.memos.values():
+            state = state_of(memo.obj)
+            if state.owner is self or state.status is State.TRANSIENT:
+                memo.restore(self)
         self._expire_seen(frame)
         frame.opaque = False
         frame.poison = None
+        frame.callbacks.clear()
 
     def restore_all(self) -> None:
         """After ROLLBACK: everything is as it was last committed; new objects are let go."""
         self.undo_frames()
-        for record in list(self.new):
-            self._let_go(record)
-        for record in list(self.deleted):
-            self._undelete(record)
-        for record in list(self.changed):
-            self._reset(record)
+        self._restore_but({})
         self._expire_seen(self.frames[0])
         self.frames = [Frame()]
 
-    def _let_go(self, record: Record) -> None:
-        self.delist(record)
-        record.status = State.TRANSIENT
-        record.home = None
-
-    def _undelete(self, record: Record) -> None:
-        record.status = State.PERSISTENT
-        self._reset(record)
-
-    def _reset(self, record: Record) -> None:
-        self.delist(record)
-        restore_values(record)
-        self.settle(record)
+    def _restore_but(self, memos: dict[int, Memo]) -> None:
+        """Give up what waits for a flush, but for objects of which a memo is kept."""
+        for obj in list(self.new.values()):
+            if id(obj) not in memos:
+                self._let_go(obj)
+        for record in [*self.deleted, *self.changed]:
+            if id(record.obj) not in memos:
+                restore_values(record)
+                record.become(State.PERSISTENT)
+                self.delist(record)
+                self.settle(record)
 
     def _expire_seen(self, frame: Frame) -> None:
         """Objects read after an opaque write may show what was rolled back."""
         for obj in frame.seen:
             state = state_of(obj)
-            if state.owner is self and state.status is State.PERSISTENT:
-                if isinstance(state, Record):
-                    state.noted = {}
-                    state.watched = None
-                    self.delist(state)
+            if state.owner is self and state.stored is State.PERSISTENT:
                 self._blank(obj)
         frame.seen.clear()
 
@@ -449,12 +478,10 @@ class Ledger:
         """The transaction is known to be committed: there is no way back any more."""
         for frame in self.frames:
             for entry in frame.entries:
-                for record in entry.records():
-                    if record.stored is State.DELETED:
-                        record.gone = True
-                        record.home = None if record.home is self.home else record.home
-                    else:
-                        self.settle(record)
+                if isinstance(entry, (Deleted, Forgotten)):
+                    for obj in entry.objects:
+                        if self.holds(obj) and state_of(obj).stored is State.DELETED:
+                            set_state(obj, GONE)
         self.frames = [Frame()]
 
     def release_frame(self) -> None:

@@ -44,7 +44,7 @@ class Step:
         kind: what is done.
         mapper: whose table.
         columns: what is given (insert) or changed (update), without the version.
-        records: the objects, in the order they are written.
+        objects: the objects, in the order they are written.
         rows: the encoded values: the columns, for updates the new version, then what finds the
             row (key and old version).
     """
@@ -52,13 +52,13 @@ class Step:
     kind: Kind
     mapper: Mapper
     columns: tuple[MappedColumn, ...]
-    records: list[Record]
+    objects: list[Any]
     rows: list[tuple[Any, ...]] = attrs.field(factory=list)
 
     def __str__(self) -> str:
         names = ", ".join(column.name for column in self.columns)
         detail = f" ({names})" if names else ""
-        count = len(self.records)
+        count = len(self.objects)
         return f"{self.kind.name} {self.mapper.table_name}{detail}: {count} row{'s'[: count != 1]}"
 
 
@@ -87,7 +87,7 @@ class FlushPlan:
     @property
     def rows(self) -> int:
         """How many rows will be written."""
-        return sum(len(step.records) for step in self.steps)
+        return sum(len(step.objects) for step in self.steps)
 
 
 class Problems:
@@ -99,9 +99,10 @@ class Problems:
         self.lines: list[str] = []
         self.objects: dict[int, Any] = {}
 
-    def add(self, record: Record, text: str) -> None:
+    def add(self, obj: Any, text: str) -> None:
+        """Note one."""
         self.lines.append(text)
-        self.objects[id(record.obj)] = record.obj
+        self.objects[id(obj)] = obj
 
     def report(self) -> None:
         """Raise if there is something to report."""
@@ -138,44 +139,45 @@ def make_plan(ledger: Ledger, codecs: Codecs) -> FlushPlan:
 
 def _inserts(ledger: Ledger, codecs: Codecs, problems: Problems) -> Iterator[Step]:
     groups: dict[tuple[MappedColumn, ...], Step] = {}
-    keys: dict[Mapper, dict[Any, Record]] = {}
-    for record in ledger.new:
-        obj = record.obj
-        mapper = mapper_of(obj)
-        codec = codecs.of(mapper)
-        if record.noted:
-            _check(record, record.noted, mapper, problems)
+    keys: dict[Mapper, dict[Any, Any]] = {}
+    mapper: Mapper | None = None
+    codec: Codec
+    for obj in ledger.new.values():
+        if obj._uow_mapper is not mapper:  # neighbours are mostly of one class
+            mapper = mapper_of(obj)
+            codec = codecs.of(mapper)
+        noted = obj._uow_state.noted
+        if noted:
+            _check(obj, noted, mapper, problems)
         columns = codec.given(obj)
         if columns is None:
             for column in codec.missing(obj):
-                problems.add(record, f"{column} has no value")
+                problems.add(obj, f"{column} has no value")
             continue
-        if codec.key_is_given(columns):
-            _claim_key(ledger, record, mapper, keys)
         step = groups.get(columns)
         if step is None:
             step = groups[columns] = Step(Kind.INSERT, mapper, columns, [])
-        step.records.append(record)
-    yield from groups.values()
+        step.objects.append(obj)
+    for step in groups.values():
+        if codecs.of(step.mapper).key_is_given(step.columns):
+            for obj in step.objects:
+                _claim_key(ledger, obj, step.mapper, keys)
+        yield step
 
 
 def _claim_key(
-    ledger: Ledger, record: Record, mapper: Mapper, keys: dict[Mapper, dict[Any, Record]]
+    ledger: Ledger, obj: Any, mapper: Mapper, keys: dict[Mapper, dict[Any, Any]]
 ) -> None:
     """Refuse a new object whose key another object of the session has."""
-    key = mapper.identity(record.obj)
+    key = mapper.identity(obj)
     claimed = keys.setdefault(mapper.root, {})
-    if claimed.setdefault(key, record) is not record:
+    if claimed.setdefault(key, obj) is not obj:
         raise ObjectStateError(
             f"two new objects of {mapper.name} have the same key; nothing was sent",
             phase=Phase.FLUSH,
         )
     present = ledger.of(mapper.root).get(key)
-    if (
-        present is not None
-        and present is not record.obj
-        and state_of(present).status is not State.DELETED
-    ):
+    if present is not None and present is not obj and state_of(present).status is not State.DELETED:
         raise ObjectStateError(
             f"a new {mapper.name} has the key of one the session already holds; nothing was sent",
             phase=Phase.FLUSH,
@@ -191,13 +193,14 @@ def _updates(
         if not names:
             unchanged.append(record)
             continue
-        mapper = mapper_of(record.obj)
-        _check(record, names, mapper, problems)
+        obj = record.obj
+        mapper = obj._uow_mapper
+        _check(obj, names, mapper, problems)
         columns = codecs.of(mapper).columns_of(names)
         step = groups.get(columns)
         if step is None:
             step = groups[columns] = Step(Kind.UPDATE, mapper, columns, [])
-        step.records.append(record)
+        step.objects.append(obj)
     yield from groups.values()
 
 
@@ -208,13 +211,12 @@ def _deletes(ledger: Ledger) -> Iterator[Step]:
         step = groups.get(mapper)
         if step is None:
             step = groups[mapper] = Step(Kind.DELETE, mapper, (), [])
-        step.records.append(record)
+        step.objects.append(record.obj)
     yield from groups.values()
 
 
-def _check(record: Record, names: Iterable[str], mapper: Mapper, problems: Problems) -> None:
+def _check(obj: Any, names: Iterable[str], mapper: Mapper, problems: Problems) -> None:
     """Check what was written since the constructor, or the store, vouched for it."""
-    obj = record.obj
     for name in names:
         column = mapper.by_attribute[name]
         value = read_slot(obj, column)
@@ -223,7 +225,7 @@ def _check(record: Record, names: Iterable[str], mapper: Mapper, problems: Probl
         try:
             kept = column.check_value(value)
         except ValueError as error:
-            problems.add(record, f"{column}: {error}")
+            problems.add(obj, f"{column}: {error}")
         else:
             if kept is not value and not column.is_lazy:
                 column.set_slot(obj, kept)
@@ -236,15 +238,15 @@ def _encode(step: Step, codec: Codec, problems: Problems) -> None:
     """Turn the values of a step's objects into rows of what the store takes."""
     mapper = step.mapper
     version = mapper.version
-    records = step.records
+    objects = step.objects
     if step.kind is Kind.INSERT:
-        rows = _read(codec, step.columns, records, problems)
+        rows = _read(codec, step.columns, objects, problems)
         if version is not None and version not in step.columns:
             rows = [(*row, FIRST_VERSION) for row in rows]
     elif step.kind is Kind.DELETE:
-        rows = _read(codec, codec.locator, records, problems)
+        rows = _read(codec, codec.locator, objects, problems)
     else:
-        rows = _read(codec, (*step.columns, *codec.locator), records, problems)
+        rows = _read(codec, (*step.columns, *codec.locator), objects, problems)
         if version is not None:
             given = len(step.columns)
             rows = [(*row[:given], row[-1] + 1, *row[given:]) for row in rows]
@@ -254,28 +256,28 @@ def _encode(step: Step, codec: Codec, problems: Problems) -> None:
 def _read(
     codec: Codec,
     columns: tuple[MappedColumn, ...],
-    records: Sequence[Record],
+    objects: Sequence[Any],
     problems: Problems,
 ) -> list[tuple[Any, ...]]:
     try:
-        return codec.rows(columns, [record.obj for record in records])
+        return codec.rows(columns, objects)
     except (ValueError, AttributeError):
-        _name_culprits(codec, columns, records, problems)
+        _name_culprits(codec, columns, objects, problems)
         return []
 
 
 def _name_culprits(
     codec: Codec,
     columns: tuple[MappedColumn, ...],
-    records: Sequence[Record],
+    objects: Sequence[Any],
     problems: Problems,
 ) -> None:
     """A value could not be encoded; go through them one by one to say which."""
-    for record in records:
+    for obj in objects:
         for column in columns:
-            value = read_slot(record.obj, column)
+            value = read_slot(obj, column)
             if value is MISSING:
-                problems.add(record, f"{column} is not loaded; refresh the object first")
+                problems.add(obj, f"{column} is not loaded; refresh the object first")
                 continue
             encode = codec.encoder(column)
             if encode is None or value is None or type(value) is Raw:
@@ -283,7 +285,7 @@ def _name_culprits(
             try:
                 encode(value)
             except ValueError as error:
-                problems.add(record, f"{column}: {error}")
+                problems.add(obj, f"{column}: {error}")
 
 
 # -- ordering
@@ -294,7 +296,7 @@ def _refers_to_itself(steps: Sequence[Step]) -> bool:
         key.target is step.mapper
         for step in steps
         for key in step.mapper.foreign_keys
-        if len(step.records) > 1
+        if len(step.objects) > 1
     )
 
 
@@ -332,7 +334,7 @@ class Op:
     """One row of a step, when rows have to be ordered singly."""
 
     step: int
-    record: Record
+    obj: Any
 
 
 class _Edges:
@@ -340,7 +342,6 @@ class _Edges:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
-        self._taken: dict[Any, list[tuple[int, Record]]] = {}
         self.values_pass = self._find_passing()
 
     def _find_passing(self) -> bool:
@@ -349,16 +350,16 @@ class _Edges:
         for step in self.steps:
             if step.kind is Kind.INSERT:
                 continue
-            for record in step.records:
-                released.update(_released(step, record))
+            for obj in step.objects:
+                released.update(_released(step, obj))
         if not released:
             return False
         return any(
             value in released
             for step in self.steps
             if step.kind is not Kind.DELETE
-            for record in step.records
-            for value in _taken(step, record)
+            for obj in step.objects
+            for value in _taken(step, obj)
         )
 
     def order(self) -> list[Step]:
@@ -367,9 +368,7 @@ class _Edges:
         Raises:
             FlushCycleError: rows wait for each other in a circle.
         """
-        ops = [
-            Op(number, record) for number, step in enumerate(self.steps) for record in step.records
-        ]
+        ops = [Op(number, obj) for number, step in enumerate(self.steps) for obj in step.objects]
         try:
             ordered = row_order(ops, self._before(ops), lambda op: op.step)
         except RowCycleError as cycle:
@@ -381,7 +380,7 @@ class _Edges:
                 step = self.steps[op.step]
                 gathered.append(Step(step.kind, step.mapper, step.columns, []))
                 last = op.step
-            gathered[-1].records.append(op.record)
+            gathered[-1].objects.append(op.obj)
         return gathered
 
     def _before(self, ops: Sequence[Op]) -> dict[Op, list[Op]]:
@@ -396,29 +395,29 @@ class _Edges:
                 if mapper is not step.mapper:
                     continue
                 if step.kind is Kind.INSERT:
-                    inserted[mapper, columns, _now(op.record, columns)] = op
+                    inserted[mapper, columns, _now(op.obj, columns)] = op
                 elif step.kind is Kind.DELETE:
-                    deleted[mapper, columns, _stored(op.record, columns)] = op
+                    deleted[mapper, columns, _stored(op.obj, columns)] = op
             if step.kind is not Kind.INSERT:
-                for value in _released(step, op.record):
+                for value in _released(step, op.obj):
                     releasing[value] = op
         for op in ops:
             step = self.steps[op.step]
             for key in step.mapper.foreign_keys:
                 if step.kind is not Kind.DELETE:
                     parent = inserted.get(
-                        (key.target, key.target_columns, _now(op.record, key.columns))
+                        (key.target, key.target_columns, _now(op.obj, key.columns))
                     )
                     if parent is not None and parent is not op:
                         before.setdefault(op, []).append(parent)
                 if step.kind is not Kind.INSERT:
                     leaving = deleted.get(
-                        (key.target, key.target_columns, _stored(op.record, key.columns))
+                        (key.target, key.target_columns, _stored(op.obj, key.columns))
                     )
                     if leaving is not None and leaving is not op:
                         before.setdefault(leaving, []).append(op)
             if step.kind is not Kind.DELETE:
-                for value in _taken(step, op.record):
+                for value in _taken(step, op.obj):
                     giver = releasing.get(value)
                     if giver is not None and giver is not op:
                         before.setdefault(op, []).append(giver)
@@ -444,38 +443,39 @@ def _unique_sets(mapper: Mapper) -> Iterator[tuple[MappedColumn, ...]]:
             yield index.columns
 
 
-def _released(step: Step, record: Record) -> Iterator[Any]:
+def _released(step: Step, obj: Any) -> Iterator[Any]:
     """The unique values a row gives up."""
     mapper = step.mapper
     for columns in _unique_sets(mapper):
         if step.kind is Kind.DELETE or any(column in step.columns for column in columns):
-            value = _stored(record, columns)
+            value = _stored(obj, columns)
             if value is not None:
                 yield mapper.root, columns, value
 
 
-def _taken(step: Step, record: Record) -> Iterator[Any]:
+def _taken(step: Step, obj: Any) -> Iterator[Any]:
     """The unique values a row takes."""
     mapper = step.mapper
     for columns in _unique_sets(mapper):
         if step.kind is Kind.INSERT or any(column in step.columns for column in columns):
-            value = _now(record, columns)
+            value = _now(obj, columns)
             if value is not None:
                 yield mapper.root, columns, value
 
 
-def _now(record: Record, columns: Iterable[MappedColumn]) -> tuple[Any, ...] | None:
+def _now(obj: Any, columns: Iterable[MappedColumn]) -> tuple[Any, ...] | None:
     """What a row will hold; None where it cannot meet another row's value (NULL, no value)."""
-    return _comparable(read_slot(record.obj, column) for column in columns)
+    return _comparable(read_slot(obj, column) for column in columns)
 
 
-def _stored(record: Record, columns: Iterable[MappedColumn]) -> tuple[Any, ...] | None:
+def _stored(obj: Any, columns: Iterable[MappedColumn]) -> tuple[Any, ...] | None:
     """What a row holds in the store before the flush; None as in `_now`."""
-    notes = record.kept if record.noted is None else record.noted
+    state = state_of(obj)
+    notes = state.notes if isinstance(state, Record) else None
     if not notes:
-        return _now(record, columns)
+        return _now(obj, columns)
     return _comparable(
-        notes[column.attribute] if column.attribute in notes else read_slot(record.obj, column)
+        notes[column.attribute] if column.attribute in notes else read_slot(obj, column)
         for column in columns
     )
 
@@ -491,7 +491,7 @@ def _comparable(values: Iterable[Any]) -> tuple[Any, ...] | None:
 
 
 def _cycle_error(steps: Sequence[Step], nodes: Sequence[Any]) -> FlushCycleError:
-    rows = " -> ".join(f"{steps[op.step].kind.name} {op.record.obj!r}" for op in [*nodes, nodes[0]])
+    rows = " -> ".join(f"{steps[op.step].kind.name} {op.obj!r}" for op in [*nodes, nodes[0]])
     mappers = {steps[op.step].mapper for op in nodes}
     constraints = sorted(
         f"{mapper.table_name} ({', '.join(column.name for column in columns)})"
@@ -505,6 +505,6 @@ def _cycle_error(steps: Sequence[Step], nodes: Sequence[Any]) -> FlushCycleError
         f"no order of these writes keeps the constraints: {rows}; "
         f"constraints between them: {', '.join(constraints)}. Flush in two steps, giving up "
         "one value first",
-        objects=[op.record.obj for op in nodes],
+        objects=[op.obj for op in nodes],
         phase=Phase.FLUSH,
     )

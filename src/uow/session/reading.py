@@ -64,9 +64,7 @@ class Reader:
         self._unit.codecs.of(mapper).overwrite(obj, row)
         state = state_of(obj)
         if isinstance(state, Record):
-            state.noted = {}
-            state.watched = None
-            self._unit.ledger.delist(state)
+            state.forget_changes()
             self._unit.ledger.settle(state)
         self._see([obj])
 
@@ -108,7 +106,7 @@ class Reader:
         codec = self._unit.codecs.of(mapper)
         if refresh:
             self._refresh_known(mapper, rows)
-        found = codec.hydrate(rows, objects, ledger.home)
+        found = codec.hydrate(rows, objects, ledger.stored)
         self._see(found)
         return found
 

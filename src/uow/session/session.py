@@ -314,7 +314,7 @@ class Session:
     @property
     def new(self) -> frozenset[Any]:
         """The objects a flush would insert."""
-        return frozenset(record.obj for record in self._ledger.new)
+        return frozenset(self._ledger.new.values())
 
     @property
     def dirty(self) -> frozenset[Any]:
@@ -333,7 +333,7 @@ class Session:
         """Every object in the session: stored, then new ones."""
         for objects in list(self._ledger.identity.values()):
             yield from list(objects.values())
-        yield from [record.obj for record in self._ledger.new]
+        yield from list(self._ledger.new.values())
 
     def is_modified(self, obj: Model) -> bool:
         """Whether a flush would update the object."""
@@ -359,9 +359,7 @@ class Session:
     def add_all(self, objects: Iterable[Model]) -> None:
         """Take several objects in; see `add`."""
         self._check("add_all")
-        add = self._ledger.add
-        for obj in objects:
-            add(obj)
+        self._ledger.add_all(objects)
 
     def delete(self, obj: Model) -> None:
         """Have the next flush delete the object's row; a new object is just let go.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from uow.errors import ObjectStateError, Phase, SessionClosedError, UowError
 from uow.session.channel import mark
-from uow.tracking.state import Home
+from uow.tracking.state import Home, State
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -111,7 +111,7 @@ class Stream(Generic[R]):
         ledger = session._ledger
         hydrate = session._unit.codecs.of(mapper).hydrate
         passing = Passing(ledger.of(mapper.root))
-        detached = Home(ledger, session._unit.codecs)
+        detached = Home(ledger, session._unit.codecs, State.PERSISTENT)
         detached.close()
         return lambda rows: hydrate(rows, passing, detached)
 

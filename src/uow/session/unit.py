@@ -21,7 +21,7 @@ from uow.errors import (
 from uow.session.flush import Flush
 from uow.session.plan import make_plan
 from uow.session.tokens import CommitToken
-from uow.tracking.state import State
+from uow.tracking.journal import objects_of
 
 if TYPE_CHECKING:
     from uow.session.channel import Channel
@@ -322,25 +322,16 @@ class Unit:
         """Roll back; see `Session.rollback`."""
         ledger = self.ledger
         unknown = self.unknown is not None
-        concerned = (
-            [
-                record
-                for frame in ledger.frames
-                for entry in frame.entries
-                for record in entry.records()
-            ]
-            if unknown
-            else []
-        )
+        concerned = objects_of(ledger.frames) if unknown else []
         try:
             await self.close_streams()
             await self.channel.rollback()
         finally:
             ledger.restore_all()
             if unknown:
-                for record in concerned:
-                    if record.status is State.PERSISTENT and record.owner is ledger:
-                        ledger.expire(record.obj, discard=True)
+                for obj in concerned:
+                    if ledger.holds(obj):
+                        ledger.expire(obj, discard=True)
                 self.unknown = None
             else:
                 self.outcome = Outcome.NOT_APPLIED

@@ -25,7 +25,7 @@ __all__ = ["changed_fields", "changed_names", "changes"]
 def changed_names(record: Record, codecs: Codecs) -> list[str]:
     """The fields of a stored object that hold something else than the store, in no order."""
     obj = record.obj
-    by_attribute = mapper_of(obj).by_attribute
+    by_attribute = obj._uow_mapper.by_attribute
     noted = record.noted
     names: list[str] = []
     if noted:
@@ -77,9 +77,7 @@ def changes(obj: object) -> dict[str, tuple[Any, Any]]:
         ObjectStateError: not an object of a mapped class.
     """
     state = state_of(obj)
-    if not isinstance(state, Record) or state.home is None:
-        return {}
-    if state.stored not in (State.PERSISTENT, State.DETACHED):
+    if not isinstance(state, Record) or state.home is None or state.stored is not State.PERSISTENT:
         return {}
     return changed_fields(state, state.home.codecs)
 

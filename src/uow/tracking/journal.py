@@ -1,9 +1,12 @@
 """The way back: what a transaction changed in memory, one frame a savepoint.
 
 A flush that succeeded leaves entries in the innermost frame, one for each kind of write. An
-entry can be undone as bookkeeping: objects are pending, dirty or deleted again, as they were
+entry can be undone as bookkeeping: objects are new, changed or deleted again, as they were
 before that flush, with the values the user gave them. What a rollback does beyond that (values
 back to what the store holds) follows from the records, so there is no second kind of undo.
+
+Entries hold objects, not records: after a flush an object shares the session's state again, and
+committing a transaction costs nothing for what it inserted or updated.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from uow.tracking.state import Raw, Record, State, read_slot, write_slot
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn, Mapper
+    from uow.tracking.state import ObjectState
 
 __all__ = ["Deleted", "Entry", "Forgotten", "Frame", "Inserted", "Ledger", "Memo", "Updated"]
 
@@ -23,20 +27,28 @@ __all__ = ["Deleted", "Entry", "Forgotten", "Frame", "Inserted", "Ledger", "Memo
 class Ledger(Protocol):
     """The bookkeeping of a session, as the journal needs it."""
 
-    def identify(self, record: Record) -> None:
+    def identify(self, obj: Any) -> None:
         """Put an object into the identity map under its key."""
         ...
 
-    def forget(self, record: Record) -> None:
+    def forget(self, obj: Any) -> None:
         """Take an object out of the identity map."""
         ...
 
-    def enlist(self, record: Record) -> None:
-        """Put a record into the set its status calls for (new, changed or deleted)."""
+    def renew(self, obj: Any, noted: dict[str, Any] | None) -> None:
+        """Make an object new again, with these notes."""
         ...
 
-    def delist(self, record: Record) -> None:
-        """Take a record out of all of these sets."""
+    def own(self, obj: Any) -> Record:
+        """Give the record of an object, made if it has none."""
+        ...
+
+    def adopt(self, obj: Any, stored: State) -> Record:
+        """Give the record of an object that is in this session again."""
+        ...
+
+    def enlist(self, record: Record) -> None:
+        """Put a record into the set its state calls for (new, changed or deleted)."""
         ...
 
 
@@ -47,154 +59,161 @@ class Entry(Protocol):
         """Make the bookkeeping what it was before the write."""
         ...
 
-    def records(self) -> Iterable[Record]:
+    @property
+    def objects(self) -> Sequence[Any]:
         """The objects concerned."""
         ...
 
 
 class Inserted:
-    """New rows. `noted` holds what each record had noted before, `filled` what the store gave."""
+    """New rows.
 
-    __slots__ = ("_records", "filled", "noted")
+    Attributes:
+        objects: the objects.
+        noted: for each what it had noted before.
+        filled: the columns the store gave values for.
+    """
+
+    __slots__ = ("filled", "noted", "objects")
 
     def __init__(
         self,
-        records: Sequence[Record],
-        noted: Sequence[dict[str, Any]],
+        objects: Sequence[Any],
+        noted: Sequence[dict[str, Any] | None],
         filled: Sequence[MappedColumn],
     ) -> None:
-        self._records = records
+        self.objects = objects
         self.noted = noted
         self.filled = filled
 
-    def records(self) -> Iterable[Record]:
-        return self._records
-
     def undo(self, ledger: Ledger) -> None:
-        for record, noted in zip(reversed(self._records), reversed(self.noted), strict=True):
-            ledger.forget(record)
+        """Take them out of the identity map, with what the store gave; they are new again."""
+        for obj, noted in zip(self.objects, self.noted, strict=True):
+            ledger.forget(obj)
             for column in self.filled:
-                unfill(record, column)
-            if record.stored is State.DELETED:
-                # Deleted after it was inserted, and neither holds: it is just an object again.
-                ledger.delist(record)
-                record.status = State.TRANSIENT
-                record.home = None
-            else:
-                record.status = State.PENDING
-                record.noted = {**(record.noted or {}), **noted}
-                ledger.enlist(record)
+                unfill(obj, column)
+            ledger.renew(obj, noted)
 
 
 class Updated:
-    """Changed rows. `noted` holds what was noted before, `replaced` what the store overwrote."""
+    """Changed rows.
 
-    __slots__ = ("_records", "noted", "replaced", "watched")
+    Attributes:
+        objects: the objects.
+        noted: for each what it had noted before.
+        replaced: for each what the store overwrote (the version, generated columns).
+        watched: for each the stored form of values that can change without a word.
+    """
+
+    __slots__ = ("noted", "objects", "replaced", "watched")
 
     def __init__(
         self,
-        records: Sequence[Record],
+        objects: Sequence[Any],
         noted: Sequence[dict[str, Any]],
         replaced: Sequence[dict[MappedColumn, Any]],
         watched: Sequence[dict[str, Any] | None],
     ) -> None:
-        self._records = records
+        self.objects = objects
         self.noted = noted
         self.replaced = replaced
         self.watched = watched
 
-    def records(self) -> Iterable[Record]:
-        return self._records
-
     def undo(self, ledger: Ledger) -> None:
-        for record, noted, replaced, watched in zip(
-            self._records, self.noted, self.replaced, self.watched, strict=True
+        """They are changed again, against what the store held before."""
+        for obj, noted, replaced, watched in zip(
+            self.objects, self.noted, self.replaced, self.watched, strict=True
         ):
             for column, value in replaced.items():
-                write_slot(record.obj, column, value)
+                write_slot(obj, column, value)
+            record = ledger.own(obj)
             record.watched = watched
-            if record.noted is None:
-                record.kept = {**(record.kept or {}), **noted}
-            else:
-                record.noted = {**record.noted, **noted}
+            record.renote(noted)
             ledger.enlist(record)
 
 
 class Deleted:
-    """Deleted rows."""
+    """Deleted rows.
 
-    __slots__ = ("_records",)
+    Attributes:
+        objects: the objects.
+    """
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._records = records
+    __slots__ = ("objects",)
 
-    def records(self) -> Iterable[Record]:
-        return self._records
+    def __init__(self, objects: Sequence[Any]) -> None:
+        self.objects = objects
 
     def undo(self, ledger: Ledger) -> None:
-        for record in self._records:
-            if record.stored is State.PENDING:
-                # Added again since: delete and insert cancel out, and the row still stands.
-                ledger.delist(record)
-                record.status = State.PERSISTENT
-            else:
-                record.status = State.DELETED
-            record.gone = False
-            ledger.identify(record)
+        """They are stored, and to be deleted again; one that was added since just stays."""
+        for obj in self.objects:
+            record = ledger.own(obj)
+            was_added = record.stored is State.PENDING
+            record.become(State.PERSISTENT if was_added else State.DELETED)
+            ledger.identify(obj)
             ledger.enlist(record)
 
 
 class Forgotten:
-    """Objects that a bulk statement expired or detached, with what they held."""
+    """Objects that a bulk statement expired or detached, with what they held.
 
-    __slots__ = ("_held", "_records", "_removed")
+    Attributes:
+        objects: the objects.
+    """
+
+    __slots__ = ("_held", "_removed", "objects")
 
     def __init__(
         self,
-        records: Sequence[Record],
+        objects: Sequence[Any],
         held: Sequence[dict[MappedColumn, Any]],
         *,
         removed: bool,
     ) -> None:
-        self._records = records
+        self.objects = objects
         self._held = held
         self._removed = removed
 
-    def records(self) -> Iterable[Record]:
-        return self._records
-
     def undo(self, ledger: Ledger) -> None:
-        for record, held in zip(self._records, self._held, strict=True):
+        """Give them back what they held, and their place."""
+        for obj, held in zip(self.objects, self._held, strict=True):
             for column, value in held.items():
-                write_slot(record.obj, column, value)
-            mapper_of(record.obj).mark(record.obj)
+                write_slot(obj, column, value)
+            mapper_of(obj).mark(obj)
             if self._removed:
-                record.gone = False
-                record.status = State.PERSISTENT
-                ledger.identify(record)
+                ledger.own(obj).become(State.PERSISTENT)
+                ledger.identify(obj)
 
 
 class Memo:
-    """What one record was at a moment: its status, its notes and every value."""
+    """What one object was at a moment: its state, its notes and every value."""
 
-    __slots__ = ("noted", "status", "values", "watched")
+    __slots__ = ("obj", "_kept", "_noted", "_stored", "_values", "_watched")
 
-    def __init__(self, record: Record, mapper: Mapper) -> None:
-        self.status = record.stored
-        notes = record.kept if record.noted is None else record.noted
-        self.noted = dict(notes or {})
-        self.watched = None if record.watched is None else dict(record.watched)
-        self.values = [(column, read_slot(record.obj, column)) for column in mapper.columns]
+    def __init__(self, obj: Any, state: ObjectState) -> None:
+        self.obj = obj
+        self._stored = state.stored
+        self._noted = None if state.noted is None else dict(state.noted)
+        self._kept: dict[str, Any] | None = None
+        self._watched: dict[str, Any] | None = None
+        if isinstance(state, Record):
+            self._kept = None if state.kept is None else dict(state.kept)
+            self._watched = None if state.watched is None else dict(state.watched)
+        mapper: Mapper = mapper_of(obj)
+        self._values = [(column, read_slot(obj, column)) for column in mapper.columns]
 
-    def restore(self, record: Record) -> None:
-        """Make the record, and its object, that again."""
-        for column, value in self.values:
-            write_slot(record.obj, column, value)
-        mapper_of(record.obj).mark(record.obj)
-        record.status = State.PERSISTENT if self.status is State.DELETED else self.status
-        record.noted = dict(self.noted)
-        record.status = self.status
-        record.watched = self.watched
+    def restore(self, ledger: Ledger) -> None:
+        """Make the object that again."""
+        obj = self.obj
+        for column, value in self._values:
+            write_slot(obj, column, value)
+        mapper_of(obj).mark(obj)
+        record = ledger.adopt(obj, self._stored)
+        record.stored = self._stored
+        record.noted = None if self._noted is None else dict(self._noted)
+        record.kept = None if self._kept is None else dict(self._kept)
+        record.watched = None if self._watched is None else dict(self._watched)
+        ledger.enlist(record)
 
 
 class Frame:
@@ -202,7 +221,7 @@ class Frame:
 
     Attributes:
         entries: the writes, in the order they were made.
-        memos: what every record that was not clean held when the savepoint was set.
+        memos: what every object that was not clean was when the savepoint was set, by `id`.
         savepoint: the name of the savepoint, None for the transaction itself.
         opaque: statements ran, or locks were taken, that a second flush would not repeat.
         poison: the error that ended this frame's usefulness, if one did.
@@ -225,7 +244,7 @@ class Frame:
     def __init__(self, savepoint: str | None = None) -> None:
         self.savepoint = savepoint
         self.entries: list[Entry] = []
-        self.memos: dict[Record, Memo] = {}
+        self.memos: dict[int, Memo] = {}
         self.opaque = False
         self.poison: BaseException | None = None
         self.is_block = False
@@ -250,26 +269,26 @@ class Frame:
         self.seen.extend(inner.seen)
 
 
-def unfill(record: Record, column: MappedColumn) -> None:
+def unfill(obj: Any, column: MappedColumn) -> None:
     """Take back a value that the store gave to a new object."""
     if column.primary_key and column.auto_increment:
-        column.set_slot(record.obj, None)
+        column.set_slot(obj, None)
         return
-    column.unload(record.obj)
-    column.mapper.mark_partial(record.obj)
+    column.unload(obj)
+    column.mapper.mark_partial(obj)
 
 
 def restore_values(record: Record) -> None:
     """Put the values back that the store holds, and forget that anything was changed."""
     obj = record.obj
     by_attribute = mapper_of(obj).by_attribute
-    notes = record.kept if record.noted is None else record.noted
-    for name, value in (notes or {}).items():
+    for name, value in record.notes.items():
         write_slot(obj, by_attribute[name], value)
-    if record.watched:
-        for name, raw in record.watched.items():
-            write_slot(obj, by_attribute[name], Raw(raw))
-        record.watched = None
-    record.kept = None
-    if record.noted is not None:
-        record.noted = {}
+    for name, raw in (record.watched or {}).items():
+        write_slot(obj, by_attribute[name], Raw(raw))
+    record.forget_changes()
+
+
+def objects_of(frames: Iterable[Frame]) -> list[Any]:
+    """Every object that the writes of these frames concern."""
+    return [obj for frame in frames for entry in frame.entries for obj in entry.objects]

@@ -2,10 +2,11 @@
 
 Every object has a slot `_uow_state`, and what is in it answers for the object:
 
-* `TRANSIENT`   nobody looks after it and nothing was written since it was made;
-* a `Home`      a stored row, as it was loaded; one for all clean objects of a session, so that
-                loading a row allocates no state;
-* a `Record`    the object's own: made at the first write, or when a session is told of it.
+* `TRANSIENT`   it is in no session, and was not written to since it was made;
+* a `Home`      it is as it was loaded, flushed or added; all such objects of a session share it,
+                so that loading or adding an object allocates no state;
+* a `Record`    its own: made at the first write, or when it is deleted;
+* `GONE`        its row was deleted.
 
 The write hook asks for `noted`, a dict of the values the fields had before they were first
 written. Only the first write of a field takes the slow way through `note`.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from weakref import ref
 
 from uow.errors import ObjectStateError, UnknownFieldError, ValidationError
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn
 
 __all__ = [
+    "GONE",
     "MISSING",
     "TRANSIENT",
     "Codecs",
     "Home",
+    "ObjectState",
     "Owner",
     "Raw",
     "Record",
@@ -84,82 +87,92 @@ class Codecs(Protocol):
 
 
 class Home:
-    """What all clean objects of a session share.
+    """What objects of a session share that nobody has written to.
 
-    It outlives the session, so that a detached object still knows how its raw values are
-    read. It refers to the session weakly: objects in the user's hands do not keep it open.
+    A session has two: one for stored objects as they were loaded or flushed, one for new objects.
+    It outlives the session, so that a detached object still knows how its raw values are read.
+    It refers to the session weakly: objects in the user's hands do not keep it open.
+
+    Attributes:
+        codecs: how the store writes and reads values.
+        stored: the state of the objects while the session is there.
     """
 
-    __slots__ = ("_owner", "codecs")
+    __slots__ = ("_owner", "codecs", "stored")
 
     noted: Final = None
-    obj: Final = None
 
-    def __init__(self, owner: Owner, codecs: Codecs) -> None:
+    def __init__(self, owner: Owner, codecs: Codecs, stored: State) -> None:
         self._owner: ref[Owner] | None = ref(owner)
         self.codecs = codecs
+        self.stored = stored
 
-    def decoder(self, column: MappedColumn) -> Callable[[Any], Any] | None:
-        """How the store's value of a column becomes Python's."""
-        return self.codecs.decoder(column)
+    def __repr__(self) -> str:
+        return f"<Home {self.status.value}>"
 
     @property
     def owner(self) -> Owner | None:
         """The session, or None once it is closed or gone."""
         return None if self._owner is None else self._owner()
 
-    def close(self) -> None:
-        """Let go of the session: every clean object in it is detached."""
-        self._owner = None
-
     @property
     def status(self) -> State:
         """The state of the objects that hold this."""
-        return State.DETACHED if self.owner is None else State.PERSISTENT
+        return self.stored if self.owner is not None else LEFT_ALONE[self.stored]
 
-    def record(self, obj: Model) -> Record:
-        """Give an object its own record."""
-        record = Record(obj, self, State.PERSISTENT)
-        set_state(obj, record)
-        return record
+    def close(self) -> None:
+        """Let go of the session: its objects are detached, or transient."""
+        self._owner = None
+
+    def decoder(self, column: MappedColumn) -> Callable[[Any], Any] | None:
+        """How the store's value of a column becomes Python's."""
+        return self.codecs.decoder(column)
 
     def note(self, obj: Model, name: str, value: object) -> None:
-        """The first write to a clean object."""
-        if name in mapper_of(obj).by_attribute:
-            record = Record(obj, self, State.PERSISTENT)
-            record.note(obj, name, value)
-            set_state(obj, record)
+        """The first write to an object: from now on it has a record of its own."""
+        column = obj._uow_mapper.by_attribute.get(name)
+        if column is None:
+            return
+        if column.is_fixed and self.stored is State.PERSISTENT:
+            refuse_fixed(obj, column, value)
+        record = Record(obj, self, self.stored)
+        record.noted = {name: read_slot(obj, column)}
+        set_state(obj, record)
+        if self._owner is not None:
+            owner = self._owner()
+            if owner is not None:
+                owner.record_changed(record)
 
     def lazily_read(self, obj: Model, name: str, raw: Any) -> None:
         """A value that was stored raw has been decoded and handed out."""
-        self.record(obj).lazily_read(obj, name, raw)
+        record = Record(obj, self, self.stored)
+        set_state(obj, record)
+        record.lazily_read(obj, name, raw)
 
 
 class Record:
-    """What is known about one object.
+    """What is known about one object that differs from the others of its session.
 
     Attributes:
         obj: the object.
-        home: what it shares with the others of its session, None if it never was in one.
-        noted: what each written field held before, as last known to be in the store; None
-            while the object must not be written.
+        home: what it would share if it did not differ; None if it is in no session.
+        stored: its state while the session is there.
+        noted: what each written field held before, as last known to be in the store; None if
+            none was written, or while the object must not be.
         kept: `noted` of an object that is marked as deleted.
         watched: the stored form of values that were read or written and can change without a
             word (lists, dicts); compared at flush.
-        gone: its row was deleted by a committed unit.
     """
 
-    __slots__ = ("_status", "gone", "home", "kept", "noted", "obj", "queued", "watched")
+    __slots__ = ("home", "kept", "noted", "obj", "stored", "watched")
 
-    def __init__(self, obj: Model, home: Home | None, status: State) -> None:
+    def __init__(self, obj: Model, home: Home | None, stored: State) -> None:
         self.obj = obj
         self.home = home
-        self.noted: dict[str, Any] | None = {}
+        self.stored = stored
+        self.noted: dict[str, Any] | None = None
         self.kept: dict[str, Any] | None = None
         self.watched: dict[str, Any] | None = None
-        self.queued = False
-        self.gone = False
-        self._status = status
 
     def __repr__(self) -> str:
         return f"<Record {self.status.value} {self.obj!r}>"
@@ -172,103 +185,128 @@ class Record:
     @property
     def status(self) -> State:
         """The state of the object."""
-        if self._status is not State.TRANSIENT and self.owner is None:
-            return State.TRANSIENT if self._status is State.PENDING else State.DETACHED
-        return self._status
-
-    @status.setter
-    def status(self, status: State) -> None:
-        if status is State.DELETED:
-            if self.noted is not None:
-                self.kept, self.noted = self.noted, None
-        elif self.noted is None:
-            self.noted, self.kept = self.kept or {}, None
-        self._status = status
+        return self.stored if self.owner is not None else LEFT_ALONE[self.stored]
 
     @property
-    def stored(self) -> State:
-        """The state as it was set, whether or not the session is still there."""
-        return self._status
+    def notes(self) -> dict[str, Any]:
+        """What written fields held before, whatever the state; not to be changed."""
+        return (self.kept if self.stored is State.DELETED else self.noted) or {}
 
-    def decoder(self, column: MappedColumn) -> Any:
+    def become(self, stored: State) -> None:
+        """Change the state; the notes go along."""
+        if (stored is State.DELETED) is not (self.stored is State.DELETED):
+            self.noted, self.kept = self.kept, self.noted
+        self.stored = stored
+
+    def renote(self, notes: dict[str, Any]) -> None:
+        """Take over notes that are older than one's own."""
+        merged = {**self.notes, **notes}
+        if self.stored is State.DELETED:
+            self.kept = merged
+        else:
+            self.noted = merged
+
+    def forget_changes(self) -> None:
+        """Drop what is known about changes; the values stay what they are."""
+        self.noted = self.kept = self.watched = None
+
+    def decoder(self, column: MappedColumn) -> Callable[[Any], Any] | None:
         """How the store's value of a column becomes Python's."""
-        return None if self.home is None else self.home.decoder(column)
+        return None if self.home is None else self.home.codecs.decoder(column)
 
     def note(self, obj: Model, name: str, value: object) -> None:
         """Keep what a field holds, before it is written for the first time."""
-        mapper = mapper_of(obj)
-        column = mapper.by_attribute.get(name)
+        column = obj._uow_mapper.by_attribute.get(name)
         if column is None:
             return
-        noted = self.noted
-        status = self._status
-        if noted is None:
+        stored = self.stored
+        if stored is State.DELETED and self.owner is not None:
             raise ObjectStateError(
-                f"{mapper.name}.{name} was set on an object that is marked as deleted; "
+                f"{column} was set on an object that is marked as deleted; "
                 "session.add(obj) makes it alive again"
             )
-        if status is State.PERSISTENT or status is State.DETACHED:
-            if column.primary_key and not same_value(read_slot(obj, column), value):
-                raise ObjectStateError(
-                    f"{mapper.name}.{name} is part of the key of a stored row and cannot change; "
-                    "delete the object and add a new one"
-                )
-            if column.generated is not None:
-                raise ValidationError(
-                    f"{mapper.name}.{name} is generated by the store and cannot be set"
-                )
-        stored = None if self.watched is None else self.watched.get(name)
-        noted[name] = read_slot(obj, column) if stored is None else Raw(stored)
-        self.changed()
+        if column.is_fixed and stored is State.PERSISTENT:
+            refuse_fixed(obj, column, value)
+        raw = None if self.watched is None else self.watched.get(name)
+        old = read_slot(obj, column) if raw is None else Raw(raw)
+        if self.noted is None:
+            self.noted = {name: old}
+        else:
+            self.noted[name] = old
+        owner = self.owner
+        if owner is not None:
+            owner.record_changed(self)
 
-    def lazily_read(self, obj: Model, name: str, raw: Any) -> None:
+    def lazily_read(self, obj: Model, name: str, raw: Any) -> None:  # noqa: ARG002 - as in `Home`
         """A value that was stored raw has been decoded and handed out: watch it from now on."""
         if self.watched is None:
             self.watched = {}
         self.watched[name] = raw
-        self.changed()
-
-    def changed(self) -> None:
-        """Tell the session, once, that the next flush has to look at this object."""
-        if not self.queued:
-            owner = self.owner
-            if owner is not None:
-                owner.record_changed(self)
+        owner = self.owner
+        if owner is not None:
+            owner.record_changed(self)
 
 
-class _Transient:
-    """The state of an object that nobody looks after and that was not written since."""
+class Alone:
+    """The state of objects that are in no session and were not written to since."""
 
-    __slots__ = ()
+    __slots__ = ("_name", "status", "stored")
 
     noted: Final = None
     home: Final = None
-    obj: Final = None
-    status: Final = State.TRANSIENT
     owner: Final = None
 
+    def __init__(self, name: str, stored: State) -> None:
+        self._name = name
+        self.stored = stored
+        self.status = LEFT_ALONE[stored]
+
     def __repr__(self) -> str:
-        return "TRANSIENT"
+        return self._name
 
     def __reduce__(self) -> str:
-        return "TRANSIENT"
-
-    def record(self, obj: Model) -> Record:
-        record = Record(obj, None, State.TRANSIENT)
-        set_state(obj, record)
-        return record
+        return self._name
 
     def note(self, obj: Model, name: str, value: object) -> None:
-        self.record(obj).note(obj, name, value)
+        """The first write: what was set by hand is checked again before it is sent."""
+        record = Record(obj, None, self.stored)
+        record.note(obj, name, value)
+        set_state(obj, record)
 
-    def decoder(self, column: MappedColumn) -> None:
-        return None
+    def decoder(self, column: MappedColumn) -> None:  # noqa: ARG002 - as in `Home`
+        """Values of such objects were never raw."""
 
     def lazily_read(self, obj: Model, name: str, raw: Any) -> None:
-        """Values of a new object were never raw."""
+        """Values of such objects were never raw."""
 
 
-TRANSIENT: Final = _Transient()
+LEFT_ALONE: Final = {
+    State.TRANSIENT: State.TRANSIENT,
+    State.PENDING: State.TRANSIENT,
+    State.PERSISTENT: State.DETACHED,
+    State.DELETED: State.DETACHED,
+    State.DETACHED: State.DETACHED,
+}
+"""What becomes of a state when the session goes away."""
+
+TRANSIENT: Final = Alone("TRANSIENT", State.TRANSIENT)
+"""Of objects that were made and not added yet."""
+
+GONE: Final = Alone("GONE", State.DELETED)
+"""Of objects whose row was deleted by a committed unit."""
+
+ObjectState: TypeAlias = Home | Record | Alone
+
+
+def refuse_fixed(obj: Model, column: MappedColumn, value: object) -> None:
+    """Refuse a new value for a key, or for what the store generates, of a stored object."""
+    if column.generated is not None:
+        raise ValidationError(f"{column} is generated by the store and cannot be set")
+    if not same_value(read_slot(obj, column), value):
+        raise ObjectStateError(
+            f"{column} is part of the key of a stored row and cannot change; delete the object "
+            "and add a new one"
+        )
 
 
 def read_slot(obj: Model, column: MappedColumn) -> Any:
@@ -337,14 +375,14 @@ class Tracked(Model, mapped=False):
         object.__delattr__(self, name)
 
 
-def state_of(obj: object) -> Home | Record | _Transient:
+def state_of(obj: object) -> ObjectState:
     """Give what answers for an object.
 
     Raises:
         ObjectStateError: it is not an object of a mapped class.
     """
     try:
-        found: Home | Record | _Transient = obj._uow_state  # type: ignore[attr-defined]
+        found: ObjectState = obj._uow_state  # type: ignore[attr-defined]
     except AttributeError:
         raise ObjectStateError(
             f"a session holds objects of mapped classes, not {type(obj).__name__}"

@@ -6,7 +6,7 @@ import datetime as dt
 import types
 import typing
 from decimal import Decimal
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Final, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from uow.types import (
@@ -67,7 +67,7 @@ def type_from_hint(hint: Any) -> tuple[ColumnType, bool]:
         item = scalar_type(_unwrap(get_args(bare)[0]))
         if item is not None:
             return RangeType(item), nullable
-    if _is_json(bare):
+    elif _is_json(bare):
         return Json(bare), nullable or bare is Any
     raise ValueError("not a type a column can have")
 
@@ -105,7 +105,8 @@ def python_type(type_: ColumnType) -> type:
         return type_.enum_class
     if isinstance(type_, Json):
         origin = get_origin(type_.annotation) or type_.annotation
-        return origin if isinstance(origin, type) else object
+        is_class = isinstance(origin, type) and origin not in (Any, types.UnionType)
+        return cast("type", origin) if is_class else object
     return _PYTHON_TYPES[type(type_)]
 
 

@@ -41,7 +41,7 @@ def json_checker(annotation: object) -> Checker:
     Args:
         annotation: the type hint of the values; None or Any takes whatever JSON can hold.
     """
-    walk = _walk_for(annotation)
+    walk = _walk_for(Any if annotation is None else annotation)
 
     def check(value: Any) -> Any:
         try:
@@ -151,13 +151,13 @@ def _walk_for(hint: Any) -> _Walk:
 
 def _bare_walk(hint: Any) -> _Walk:
     origin: Any = get_origin(hint) or hint
-    if hint is None or hint is Any or hint is object:
+    if hint is Any or hint is object:
         return _plain
     if origin in (Union, types.UnionType):
         return _union_walk(get_args(hint))
     if origin is Literal:
         return _literal_walk(get_args(hint))
-    if hint is types.NoneType:
+    if hint is None or hint is types.NoneType:
         return lambda value, _: value if value is None else _raise(_wrong("None", value))
     scalar = scalar_type(hint)
     if scalar is not None:
@@ -231,8 +231,15 @@ def _union_walk(members: tuple[Any, ...]) -> _Walk:
 
 
 def _typed_dict_walk(hint: Any) -> _Walk:
-    walks = {name: _walk_for(_bare_key(h)) for name, h in typing.get_type_hints(hint).items()}
-    required: frozenset[str] = hint.__required_keys__
+    hints = typing.get_type_hints(hint, include_extras=True)
+    walks = {name: _walk_for(_bare_key(item)) for name, item in hints.items()}
+    # `__required_keys__` does not know NotRequired in hints that were strings.
+    required = {
+        name
+        for name, item in hints.items()
+        if get_origin(item) is not typing.NotRequired
+        and (name in hint.__required_keys__ or get_origin(item) is typing.Required)
+    }
 
     def walk(value: Any, depth: int) -> Any:
         if not isinstance(value, dict):

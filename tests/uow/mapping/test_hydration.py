@@ -164,7 +164,7 @@ def test_failing_decoder() -> None:
 
 
 def test_overwrite() -> None:
-    """A refresh replaces what the object holds, decoded lazies included, and spares what is kept."""
+    """A refresh replaces what the object holds, decoded lazies too, and spares what is kept."""
     store = Store()
     (book,) = ALL([(1, "a", 2, "x")], {}, store)
     assert book.tags == ["x"]

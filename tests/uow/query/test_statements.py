@@ -14,7 +14,7 @@ from uow.errors import QueryError, ValidationError
 from uow.expressions import Excluded, Expression, Literal, ScalarSubquery, excluded, func
 from uow.mapping.mapper import mapper_of
 from uow.query.insert_rows import split_insert
-from uow.query.rows import Row, row_class
+from uow.query.rows import Row, row_class, usable_names
 from uow.query.select import select
 from uow.query.sources import aliased
 from uow.query.sql import sql
@@ -447,6 +447,18 @@ def test_rows_refuse_names(names: tuple[str, ...]) -> None:
     """A name that cannot be reached is an error, not a value that is lost."""
     with pytest.raises(QueryError, match="label"):
         row_class(names)
+
+
+def test_rows_of_raw_sql_take_any_name() -> None:
+    """What a store calls the columns of raw SQL is no error: what is no name is numbered."""
+    assert usable_names(["id", "count(*)", "?2", "id", "class", "as_dict"]) == (
+        "id",
+        "column_2",
+        "column_3",
+        "id_2",
+        "column_5",
+        "column_6",
+    )
 
 
 def test_names_of_columns() -> None:

@@ -49,8 +49,7 @@ def answers(console: Console, found: Sequence[tuple[str, str]]) -> None:
 def unit_shown(console: Console, unit: ShownUnit) -> None:
     """The flush plan of one unit, and below it what went to the store."""
     console.print(Panel(unit.plan.rstrip(), title="flush plan of one unit", title_align="left"))
-    lines = [f"{sql};" + (f"  -- {rows} rows" if rows > 1 else "") for sql, rows in unit.sent]
-    text = Syntax("\n".join(lines), "sql", word_wrap=True, background_color="default")
+    text = Syntax("\n".join(unit.sent), "sql", word_wrap=True, background_color="default")
     console.print(Panel(text, title="what was sent", title_align="left"))
 
 

@@ -11,6 +11,7 @@ from uow import Database, Session, exists, state
 from uow.cli.demo.models import Airport, Country, TimeZone
 from uow.cli.demo.source import Record, batches
 from uow.debug import plan, statements
+from uow.statement import Many, Statement
 
 __all__ = [
     "ShownUnit",
@@ -93,11 +94,11 @@ class ShownUnit:
 
     Attributes:
         plan: what the flush would do, asked before it.
-        sent: each statement's text and how many rows of values went with it.
+        sent: each statement, in order, as SQL with a comment on the rows that went with it.
     """
 
     plan: str
-    sent: list[tuple[str, int]]
+    sent: list[str]
 
 
 async def show_one_unit(db: Database) -> ShownUnit:
@@ -127,7 +128,18 @@ async def show_one_unit(db: Database) -> ShownUnit:
         planned = str(plan(session))
         with statements(db) as sent:
             await session.commit()
-    return ShownUnit(planned, [(one.sql, len(getattr(one, "rows", [()]))) for one in sent])
+    return ShownUnit(planned, [_as_sql(one) for one in sent])
+
+
+def _as_sql(sent: Statement | Many | str) -> str:
+    match sent:
+        case Many():
+            times = len(sent.rows)
+            return f"{sent.sql};" + (f"  -- once for each of {times} rows" if times > 1 else "")
+        case Statement():
+            return f"{sent.sql};"
+        case _:
+            return f"{sent};"
 
 
 async def roll_back(db: Database) -> list[Airport]:
