@@ -211,11 +211,9 @@ class MySQLCompiler(SqlCompiler):
         }[kind]
         test = f"JSON_TYPE({self.expression(node)}) {types}"
         value = self.json_as_text(node)
-        if kind == "text":
-            value = f"{value} COLLATE {self.collation}"
-        elif kind == "number":
+        if kind == "number":
             value = f"CAST({value} AS DOUBLE)"
-        else:
+        elif kind == "boolean":
             value = f"({value} = 'true')"
         return f"CASE WHEN {test} THEN {value} END"
 
@@ -236,7 +234,7 @@ class MySQLCompiler(SqlCompiler):
 
     def json_as_text(self, node: AnyExpression) -> str:
         """Give a text without quotes, anything else as JSON writes it."""
-        return self.call("JSON_UNQUOTE", self.expression(node))
+        return f"JSON_UNQUOTE({self.expression(node)}) COLLATE {self.collation}"
 
     # functions
 
@@ -259,7 +257,8 @@ class MySQLCompiler(SqlCompiler):
         text, count = self.expression(number), self.expression(digits)
         if isinstance(number.type, Float):
             return f"CAST(ROUND(CAST({text} AS DECIMAL(65, 30)), {count}) AS DOUBLE)"
-        return self.call("ROUND", text, count)
+        rounded = self.call("ROUND", text, count)
+        return f"CAST({rounded} AS SIGNED)" if isinstance(number.type, Integer) else rounded
 
     # casts
 
@@ -367,7 +366,8 @@ class MariaDBCompiler(MySQLCompiler):
 
     def json_equal(self, left: AnyExpression, right: AnyExpression) -> str:
         """Compare whatever the order of keys."""
-        return self.call("JSON_EQUALS", self.json_value(left), self.json_value(right))
+        # Bare in WHERE it counts as true where it is NULL (10.11); compared it does not.
+        return f"JSON_EQUALS({self.json_value(left)}, {self.json_value(right)}) = TRUE"
 
     def json_value(self, node: AnyExpression) -> str:
         """Compile a document."""

@@ -55,8 +55,8 @@ class PostgreSQLCompiler(SqlCompiler):
         text = self.operand(operand)
         if value_type is None or isinstance(value_type, Array | RangeType):
             return self.in_placeholders(text, values, value_type, is_negated)
-        self.parameters.append([self.encode(value, value_type) for value in values])
-        array = f"${len(self.parameters)}::{type_name(value_type)}[]"
+        encoded = [self.encode(value, value_type) for value in values]
+        array = f"{self.mark(encoded)}::{type_name(value_type)}[]"
         return f"{text} <> ALL({array})" if is_negated else f"{text} = ANY({array})"
 
     def like(self, node: Like) -> str:

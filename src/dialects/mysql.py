@@ -145,7 +145,8 @@ def _exact(type_: Numeric, value: Any) -> Any:
 
 
 def _without_zeros(value: Any) -> Any:
-    return Decimal(codecs.decimal_text(value)) if isinstance(value, Decimal) else value
+    # Whole results of CEIL and the like come as int.
+    return Decimal(codecs.decimal_text(value))
 
 
 def _to_time(value: Any) -> time:

@@ -169,13 +169,13 @@ class PostgreSQLDialect(SqlDialect):
         """`$1`."""
         return f"${position}"
 
-    def bound(self, position: int, type_: ColumnType | None) -> str:
+    def typed(self, placeholder: str, type_: ColumnType | None) -> str:
         """`$1::bigint`. Ranges travel as text, which every client can send."""
         if type_ is None:
-            return f"${position}"
+            return placeholder
         if isinstance(type_, RangeType):
-            return f"${position}::text::{type_name(type_)}"
-        return f"${position}::{type_name(type_)}"
+            return f"{placeholder}::text::{type_name(type_)}"
+        return f"{placeholder}::{type_name(type_)}"
 
     def compiler(self) -> SqlCompiler:
         """Make the compiler of one tree."""

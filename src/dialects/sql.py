@@ -81,9 +81,13 @@ class SqlDialect(ABC):
     def placeholder(self, position: int) -> str:
         """Give the placeholder of a parameter, counted from 1."""
 
-    def bound(self, position: int, type_: ColumnType | None) -> str:  # noqa: ARG002
-        """Give the placeholder as an expression of a type, where the store must be told."""
-        return self.placeholder(position)
+    def typed(self, placeholder: str, type_: ColumnType | None) -> str:  # noqa: ARG002
+        """Give a placeholder as an expression of a type, where the store must be told."""
+        return placeholder
+
+    def bound(self, position: int, type_: ColumnType | None) -> str:
+        """Give the placeholder of a parameter, counted from 1, as an expression of a type."""
+        return self.typed(self.placeholder(position), type_)
 
     @abstractmethod
     def compiler(self) -> SqlCompiler:

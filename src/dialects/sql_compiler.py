@@ -63,7 +63,8 @@ class SqlCompiler(SqlFunctions):
         self, sql: str, columns: tuple[ResultColumn, ...] = (), *, reads: bool = False
     ) -> Compiled:
         """Put text and parameters together."""
-        return Compiled(sql, tuple(self.parameters), columns, reads)
+        text, parameters = self.placed(sql)
+        return Compiled(text, parameters, columns, reads)
 
     # -- SELECT
 
@@ -330,6 +331,8 @@ class SqlCompiler(SqlFunctions):
 
     def compile_raw(self, raw: Raw) -> Compiled:
         """Put a user's text together with placeholders; each value is bound where it stands."""
+        if any("\0" in part for part in raw.parts if isinstance(part, str)):
+            raise QueryError("SQL text cannot hold a NUL character")
         parts = [
             part if isinstance(part, str) else self.raw_value(part.value, part.type)
             for part in raw.parts
@@ -338,8 +341,7 @@ class SqlCompiler(SqlFunctions):
 
     def raw_value(self, value: object, type_: ColumnType | None) -> str:
         """Bind a value in a user's text: the text says what it is, so no cast stands beside it."""
-        self.parameters.append(self.encode(value, type_))
-        return self.dialect.placeholder(len(self.parameters))
+        return self.mark(self.encode(value, type_))
 
 
 def _result_columns(columns: tuple[AnyExpression, ...]) -> tuple[ResultColumn, ...]:

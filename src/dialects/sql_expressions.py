@@ -1,7 +1,8 @@
 """Expression trees to text: names, values, logic and comparisons.
 
-One compiler object is made for each statement and walked over its tree once, from left to right, so
-parameters are numbered in the order of the text. An operand that is itself an operator stands in
+One compiler object is made for each statement and walked over its tree once. A bound value leaves a
+mark in the text; the marks become placeholders when the text is whole, so parameters always stand
+in the order of the text, in whatever order its parts were made. An operand that is itself an operator stands in
 brackets always: stores do not agree on precedence (`||`, `COLLATE`, `NOT`), brackets they all read.
 
     SqlExpressions   what stands here
@@ -12,6 +13,7 @@ brackets always: stores do not agree on precedence (`||`, `COLLATE`, `NOT`), bra
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 __all__ = ["SqlExpressions"]
 
 AnyExpression: TypeAlias = Expression[Any]
+
+_MARK = re.compile("\0([0-9]+)\0")
 
 INT32: Final = Integer(32)
 BOOLEAN: Final = Boolean()
@@ -149,19 +153,40 @@ class SqlExpressions(ABC):
 
     def bind_encoded(self, value: object, type_: ColumnType | None) -> str:
         """Bind a value as the store takes it."""
+        return self.dialect.typed(self.mark(value), type_)
+
+    def mark(self, value: object) -> str:
+        """Bind a value, as the store takes it, without saying its type in the text.
+
+        No text holds a NUL character otherwise: names and raw SQL are checked for it.
+        """
         self.parameters.append(value)
-        return self.dialect.bound(len(self.parameters), type_)
+        return f"\0{len(self.parameters) - 1}\0"
+
+    def placed(self, text: str) -> tuple[str, tuple[object, ...]]:
+        """Turn marks into placeholders; give the text and its parameters, in order."""
+        parameters: list[object] = []
+        numbers: dict[int, int] = {}
+
+        def place(match: re.Match[str]) -> str:
+            index = int(match[1])
+            if not self.dialect.numbered or index not in numbers:
+                parameters.append(self.parameters[index])
+                numbers[index] = len(parameters)
+            return self.dialect.placeholder(numbers[index])
+
+        return _MARK.sub(place, text), tuple(parameters)
 
     def bind_once(
         self, node: object, value: object, type_: ColumnType | None, use: str = ""
     ) -> str:
-        """Bind a value that belongs to a node; met again, it keeps its number if it has one.
+        """Bind a value that belongs to a node; met again, it is the same parameter.
 
         GROUP BY must repeat an expression of the select list to the letter.
         """
         key = (id(node), use)
         found = self._once.get(key)
-        if found is None or not self.dialect.numbered:
+        if found is None:
             found = self._once[key] = (node, self.bind(value, type_))
         return found[1]
 

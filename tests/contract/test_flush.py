@@ -26,7 +26,7 @@ from uow import (
     ulid,
     uuid7,
 )
-from uow.statement import Many
+from uow.statement import Many, Statement
 
 pytestmark = pytest.mark.anyio
 
@@ -189,6 +189,7 @@ async def test_set_and_revert_is_no_change(
     assert await rows(database, models.Author.name) == [("Cy",)]
 
 
+@pytest.mark.needs("negative_zero")
 async def test_equal_values_of_another_kind_are_changes(
     database: Database, models: ModuleType
 ) -> None:
@@ -321,7 +322,8 @@ async def test_more_rows_than_parameters(
     database: Database, models: ModuleType, sent: Sent
 ) -> None:
     """Trap 8: more parameters than a statement takes are sent in chunks, in one unit."""
-    count = database.dialect.capabilities.max_parameters // 2 + 10
+    limit = database.dialect.capabilities.max_parameters
+    count = limit // 2 + 10
     notes = [models.Note(text=str(number), rank=number) for number in range(count)]
     async with Session(database) as session:
         session.add_all(notes)
@@ -330,7 +332,8 @@ async def test_more_rows_than_parameters(
         assert sent.words[0] == "BEGIN"
         assert sent.words[-1] == "COMMIT"
         assert set(sent.writes) == {"INSERT"}
-        assert 2 <= len(sent.writes) < 20
+        assert len(sent.writes) >= 2
+        assert max(len(one.parameters) for one in sent if isinstance(one, Statement)) <= limit
         assert len({note.id for note in notes}) == count
 
         for note in notes:

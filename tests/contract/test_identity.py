@@ -244,17 +244,22 @@ async def test_rollback_of_a_field_that_was_absent(
     database: Database, models: ModuleType
 ) -> None:
     """Trap 18: rolling back a field that had no value leaves it without one, not None."""
-    author = models.Author(email="a@x.org", name="Ann")
-    await store(database, author)
+    note = models.Note(text="a", rank=1)
+    await store(database, note)
     async with Session(database) as session:
-        found = await session.get_one(models.Author, author.id)
+        found = await session.get_one(models.Note, note.id)
         session.expire(found)
-        found.age = 3
+        found.rank = 3
         await session.flush()
+
+        assert found.rank == 3
         await session.rollback()
 
         with pytest.raises(NotLoadedError):
-            _ = found.age
+            _ = found.rank
+        await session.refresh(found)
+
+        assert found.rank == 1
 
 
 async def test_rollback_keeps_the_class_of_embedded_values(
@@ -372,6 +377,30 @@ async def test_lock_refreshes_clean_fields(database: Database, models: ModuleTyp
         await session.commit()
 
     assert await rows(database, models.Note.text, models.Note.rank) == [("mine", 2)]
+
+
+async def test_lock_after_a_change_that_was_set_back(
+    database: Database, models: ModuleType, sent: Sent
+) -> None:
+    """A field set back to what it was is clean: a lock refreshes it, and nothing is written."""
+    author = models.Everything(text="a", names=["x"], number=1)
+    await store(database, author)
+    async with Session(database) as session:
+        found = await session.get_one(models.Everything, author.id)
+        found.text, found.names[0] = "b", "y"
+        found.text, found.names[0] = "a", "x"
+        found.number = 2
+        async with Session.begin(database) as other:
+            await other.execute(update(models.Everything).set(text="c", names=["z"]).all())
+        await session.find(models.Everything).for_update().to_list()
+
+        assert (found.text, found.names, found.number) == ("c", ["z"], 2)
+        assert changes(found) == {"number": (1, 2)}
+        sent.clear()
+        await session.commit()
+
+    assert "text" not in sent.text("UPDATE").partition("WHERE")[0]
+    assert await rows(database, models.Everything.text, models.Everything.names) == [("c", ["z"])]
 
 
 async def test_lock_of_a_moved_version(database: Database, models: ModuleType) -> None:

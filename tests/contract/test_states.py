@@ -12,6 +12,7 @@ import pytest
 from tests.contract.sent import Sent, rows
 from uow import (
     Database,
+    InvalidUnitError,
     NotFoundError,
     NotLoadedError,
     ObjectStateError,
@@ -237,6 +238,29 @@ async def test_writing_to_an_expired_object(database: Database, models: ModuleTy
             _ = note.rank
 
     assert await rows(database, models.Note.text, models.Note.rank) == [("b", 1)]
+
+
+async def test_writing_to_an_expired_object_with_a_version(
+    database: Database, models: ModuleType, sent: Sent
+) -> None:
+    """Without its version an object cannot be checked, so it has to be read before it is written."""
+    async with Session(database) as session:
+        author = models.Author(email="a@x.org", name="Ann")
+        session.add(author)
+        await session.commit()
+        session.expire(author)
+        author.name = "Bob"
+        sent.clear()
+        with pytest.raises(InvalidUnitError, match=r"Author\.version.*refresh") as caught:
+            await session.commit()
+
+        assert caught.value.objects == (author,)
+        assert sent == []
+        await session.refresh(author)
+        author.name = "Cy"
+        await session.commit()
+
+    assert await rows(database, models.Author.name) == [("Cy",)]
 
 
 async def test_refresh_drops_changes(database: Database, models: ModuleType) -> None:

@@ -73,28 +73,29 @@ async def streamed(world: World) -> None:
     async with Session(world.database) as session:
         async with session.stream(session.find(Account), batch_size=1) as rows:
             async for row in rows:
-                world.see(row)
                 await session.get(Account, row.id)
                 break
         world.see(await session.get_one(Account, 1)).amount += 1
         await session.flush()
         async with session.stream(session.find(Account), batch_size=2) as rows:
-            async for row in rows:
-                world.see(row)
+            assert len([row async for row in rows]) == 3
         await session.commit()
 
 
 async def in_transactions(world: World) -> None:
     """The ambient session, savepoints by hand."""
     tx = await begin_transaction(world.database)
-    ann = world.see(await Account.get(1))
-    await ann.update(amount=11)
-    savepoint = await tx.savepoint()
-    await ann.update(amount=12)
-    await tx.rollback_to(savepoint)
-    async with transaction():
-        await ann.update(name="Anna")
-    await tx.commit()
+    try:
+        ann = world.see(await Account.get(1))
+        await ann.update(amount=11)
+        savepoint = await tx.savepoint()
+        await ann.update(amount=12)
+        await tx.rollback_to(savepoint)
+        async with transaction():
+            await ann.update(name="Anna")
+        await tx.commit()
+    finally:
+        await tx.rollback()
 
 
 async def in_bulk(world: World) -> None:

@@ -73,7 +73,7 @@ class World:
         """
         store: Any
         if isinstance(self.database.driver, MemoryDriver):
-            store = sqlite3.connect(self.target, uri=True, isolation_level=None, timeout=5)
+            store = sqlite3.connect(self.target, isolation_level=None, timeout=5)
         else:
             store = apsw.Connection(self.target)
             store.set_busy_timeout(5000)
@@ -172,23 +172,25 @@ def memory_world(**options: Any) -> World:
     database = Database("memory://", **options)
     driver = database.driver
     assert isinstance(driver, MemoryDriver)
-    return World(database, driver._file)
+    assert driver._folder is not None
+    return World(database, driver._folder.file)
 
 
 def threads_and_files() -> tuple[int, int]:
-    """How many threads and open files this process has."""
+    """How many threads and open files this process has, without trio's own spare threads."""
     gc.collect()
-    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+    threads = [one for one in threading.enumerate() if not one.name.startswith("Trio")]
+    return len(threads), len(os.listdir("/proc/self/fd"))
 
 
 def assert_nothing_left(before: tuple[int, int]) -> None:
-    """Threads and files are as they were; a thread may need a moment to end."""
+    """No more threads and files than before; a thread may need a moment to end."""
     deadline = time.monotonic() + 5
-    while (now := threads_and_files()) > before and time.monotonic() < deadline:
+    now = threads_and_files()
+    while now[0] > before[0] or now[1] > before[1]:
+        assert time.monotonic() < deadline, (before, now, threading.enumerate())
         time.sleep(0.01)
-
-    assert now[0] <= before[0], [thread.name for thread in threading.enumerate()]
-    assert now[1] <= before[1]
+        now = threads_and_files()
 
 
 def emails(objects: Iterable[Account]) -> list[str]:

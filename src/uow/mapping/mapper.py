@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 from uow.errors import MappingError, ValidationError
 from uow.mapping.columns import MISSING
 from uow.types import Array, ColumnType, Json
-from uow.values import check_value, kind_of, python_type
+from uow.values import check_value, checker_for, kind_of, python_type
 
 if TYPE_CHECKING:
     from uow.mapping.foreign_keys import ForeignKey
@@ -100,7 +101,7 @@ class MappedColumn:
         """`Class.field`, as messages name it."""
         return f"{self.mapper.name}.{self.attribute}"
 
-    @property
+    @cached_property
     def is_fixed(self) -> bool:
         """Whether a stored row keeps its value: the key, and what the store generates."""
         return self.primary_key or self.generated is not None
@@ -153,6 +154,11 @@ class MappedColumn:
         """Whether an object may hold None, be it only until it is stored."""
         return self.nullable or self.auto_increment or self.default is None
 
+    @cached_property
+    def checker(self) -> Callable[[Any], Any]:
+        """What checks a value that is not None; see `check_value`."""
+        return checker_for(self.type)
+
     def check_value(self, value: object) -> Any:
         """Check a value that an object is to hold, None included.
 
@@ -166,7 +172,7 @@ class MappedColumn:
             if self.takes_none:
                 return None
             raise ValueError(f"expected {python_type(self.type).__name__}, got None")
-        return check_value(self.type, value)
+        return self.checker(value)
 
     def is_loaded(self, obj: object) -> bool:
         """Whether the object holds a value for this column, read or not."""

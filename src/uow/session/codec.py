@@ -8,10 +8,12 @@ from weakref import WeakKeyDictionary
 
 from uow.mapping.hydration import Reader, make_hydrator, make_overwriter, make_reader
 from uow.mapping.mapper import MappedColumn, Mapper
+from uow.tracking.state import same_value
 
 if TYPE_CHECKING:
     from uow.database import Database
     from uow.dialects.base import Dialect, GetStatement
+    from uow.tracking.state import Record
 
 __all__ = ["Codec", "Codecs", "codecs_of"]
 
@@ -90,8 +92,37 @@ class Codec:
         """Whether the key of a new object is made in Python."""
         return all(c in columns for c in self.mapper.key)
 
+    def changed(self, record: Record) -> tuple[MappedColumn, ...] | None:
+        """The column of a record that has changed, where that is quickly told.
+
+        That is the most frequent case by far: one field was written, it is no value that can
+        change without a word, and what it holds fits.
+
+        Returns:
+            The column, or nothing if it holds what it held; None: look closer.
+        """
+        noted = record.noted
+        if noted is None or len(noted) != 1 or record.watched is not None:
+            return None
+        ((name, old),) = noted.items()
+        columns = self._by_name[name]
+        column = columns[0]
+        try:
+            now = column.get_slot(record.obj)
+            if old is now:
+                return ()
+            if type(old) is not type(now):
+                return None if now is None or column.checker(now) is not now else columns
+            if same_value(old, now):
+                return ()
+            return columns if column.checker(now) is now else None
+        except (AttributeError, ValueError):
+            return None
+
     def columns_of(self, names: Sequence[str]) -> tuple[MappedColumn, ...]:
         """The columns of these fields, in the mapper's order; equal sets give one tuple."""
+        if not names:
+            return ()
         if len(names) == 1:
             return self._by_name[names[0]]
         found = sorted((self._by_name[name][0] for name in names), key=lambda c: c.position)

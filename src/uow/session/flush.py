@@ -88,6 +88,9 @@ class Flush:
         ledger.settle_unchanged(self._plan.unchanged)
         ledger.new.clear()
         ledger.deleted.clear()
+        ledger.changed.clear()
+        for record in self._plan.unchanged:
+            ledger.enlist(record)
         for job in self._jobs:
             step = job.step
             if step.kind is Kind.INSERT:
@@ -112,7 +115,6 @@ class Flush:
             for column in step.mapper.columns
             if column is step.mapper.version or column.generated is not None
         ]
-        changed = self._ledger.changed
         noted: list[dict[str, Any]] = []
         watched: list[dict[str, Any] | None] = []
         for obj in step.objects:
@@ -120,10 +122,11 @@ class Flush:
             noted.append(record.noted or {})
             watched.append(None if record.watched is None else dict(record.watched))
             record.noted = None
-            del changed[record]
-        replaced: list[dict[MappedColumn, Any]] = [
-            {column: read_slot(obj, column) for column in overwritten} for obj in step.objects
-        ]
+        replaced: list[dict[MappedColumn, Any]]
+        if overwritten:
+            replaced = [{c: read_slot(obj, c) for c in overwritten} for obj in step.objects]
+        else:
+            replaced = [{}] * len(step.objects)
         return Updated(step.objects, noted, replaced, watched)
 
     async def send(self, write: Write) -> None:

@@ -60,11 +60,11 @@ class Ledger:
 
     def __init__(self, codecs: Codecs) -> None:
         self.codecs = codecs
-        self.stored = Home(self, codecs, State.PERSISTENT)
-        self.pending = Home(self, codecs, State.PENDING)
         self.identity: dict[Mapper, dict[Any, Any]] = {}
         self.new: dict[int, Any] = {}
         self.changed: dict[Record, None] = {}
+        self.stored = Home(self, codecs, State.PERSISTENT, self.changed)
+        self.pending = Home(self, codecs, State.PENDING)
         self.deleted: dict[Record, None] = {}
         self.frames = [Frame()]
 
@@ -112,11 +112,6 @@ class Ledger:
         record = self.own(obj)
         record.home = self.pending if stored is State.PENDING else self.stored
         return record
-
-    def record_changed(self, record: Record) -> None:
-        """A field was written, or a value was read that must be compared at flush."""
-        if record.stored is State.PERSISTENT:
-            self.changed[record] = None
 
     def enlist(self, record: Record) -> None:
         """Put a record into the set its state calls for."""
@@ -338,7 +333,7 @@ class Ledger:
             record.become(State.PERSISTENT)
         self.stored.close()
         self.pending.close()
-        self.stored = Home(self, self.codecs, State.PERSISTENT)
+        self.stored = Home(self, self.codecs, State.PERSISTENT, self.changed)
         self.pending = Home(self, self.codecs, State.PENDING)
         self.identity.clear()
         self.new.clear()

@@ -12,11 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from uow.errors import FlushCycleError, InvalidUnitError, ObjectStateError, Phase
+from uow.errors import (
+    FlushCycleError,
+    InvalidUnitError,
+    NotLoadedError,
+    ObjectStateError,
+    Phase,
+)
 from uow.mapping.mapper import mapper_of
 from uow.session.ordering import RowCycleError, class_order, row_order
 from uow.tracking.changes import changed_names
-from uow.tracking.state import MISSING, Raw, Record, State, read_slot, state_of
+from uow.tracking.state import (
+    MISSING,
+    Raw,
+    Record,
+    State,
+    read_slot,
+    state_of,
+)
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn, Mapper
@@ -126,7 +139,7 @@ def make_plan(ledger: Ledger, codecs: Codecs) -> FlushPlan:
         *_deletes(ledger),
     ]
     problems.report()
-    if len(steps) > 1 or _refers_to_itself(steps):
+    if len(steps) > 1 or any(map(_concerns_itself, steps)):
         steps = _ordered(steps)
     for step in steps:
         _encode(step, codecs.of(step.mapper), problems)
@@ -188,15 +201,21 @@ def _updates(
     ledger: Ledger, codecs: Codecs, problems: Problems, unchanged: list[Record]
 ) -> Iterator[Step]:
     groups: dict[tuple[MappedColumn, ...], Step] = {}
+    mapper: Mapper | None = None
+    codec: Codec
     for record in ledger.changed:
-        names = changed_names(record, codecs)
-        if not names:
+        obj = record.obj
+        if obj._uow_mapper is not mapper:  # neighbours are mostly of one class
+            mapper = mapper_of(obj)
+            codec = codecs.of(mapper)
+        columns = codec.changed(record)
+        if columns is None:
+            names = changed_names(record, codecs)
+            _check(obj, names, mapper, problems)
+            columns = codec.columns_of(names)
+        if not columns:
             unchanged.append(record)
             continue
-        obj = record.obj
-        mapper = obj._uow_mapper
-        _check(obj, names, mapper, problems)
-        columns = codecs.of(mapper).columns_of(names)
         step = groups.get(columns)
         if step is None:
             step = groups[columns] = Step(Kind.UPDATE, mapper, columns, [])
@@ -223,7 +242,7 @@ def _check(obj: Any, names: Iterable[str], mapper: Mapper, problems: Problems) -
         if value is MISSING or type(value) is Raw:
             continue
         try:
-            kept = column.check_value(value)
+            kept = column.check_value(value) if value is None else column.checker(value)
         except ValueError as error:
             problems.add(obj, f"{column}: {error}")
         else:
@@ -261,7 +280,7 @@ def _read(
 ) -> list[tuple[Any, ...]]:
     try:
         return codec.rows(columns, objects)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, NotLoadedError):
         _name_culprits(codec, columns, objects, problems)
         return []
 
@@ -291,13 +310,14 @@ def _name_culprits(
 # -- ordering
 
 
-def _refers_to_itself(steps: Sequence[Step]) -> bool:
-    return any(
-        key.target is step.mapper
-        for step in steps
-        for key in step.mapper.foreign_keys
-        if len(step.objects) > 1
-    )
+def _concerns_itself(step: Step) -> bool:
+    """Whether rows of one step may have to wait for each other."""
+    if len(step.objects) < 2:
+        return False
+    mapper = step.mapper
+    if step.kind is Kind.UPDATE:
+        return any(column in step.columns for columns in _unique_sets(mapper) for column in columns)
+    return any(key.target is mapper for key in mapper.foreign_keys)
 
 
 def _ordered(steps: Sequence[Step]) -> list[Step]:

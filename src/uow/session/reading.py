@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from uow.errors import NotFoundError, Phase, StaleObjectError
 from uow.query.rows import row_class
 from uow.query.statements import result_names
-from uow.tracking.state import Record, State, read_slot, state_of
+from uow.tracking.state import Raw, Record, State, read_slot, state_of
 
 if TYPE_CHECKING:
-    from uow.mapping.mapper import Mapper
+    from uow.mapping.mapper import MappedColumn, Mapper
     from uow.mapping.model import Model
     from uow.query.statements import Select
     from uow.session.unit import Unit
@@ -121,7 +121,8 @@ class Reader:
             if obj is None:
                 continue
             state = state_of(obj)
-            if not isinstance(state, Record) or not self._unit.ledger.differences(state):
+            changed = self._unit.ledger.differences(state) if isinstance(state, Record) else {}
+            if not isinstance(state, Record) or not changed:
                 if state.status is State.PERSISTENT:
                     self._overwrite(obj, mapper, row)
                 continue
@@ -132,9 +133,18 @@ class Reader:
                     objects=[obj],
                     phase=Phase.QUERY,
                 )
-            changed = self._unit.ledger.differences(state)
             clean = [c for c in mapper.columns if c.attribute not in changed]
             codec.fill(clean, [obj], [[row[c.position] for c in clean]])
+            mapper.mark(obj)
+            state.rebase({name: self._noted(mapper.by_attribute[name], row) for name in changed})
+
+    def _noted(self, column: MappedColumn, row: Sequence[Any]) -> Any:
+        """What the store holds for a column, as a record notes it."""
+        value = row[column.position]
+        if value is None or column.is_lazy:
+            return None if value is None else Raw(value)
+        decode = self._unit.codecs.decoder(column)
+        return value if decode is None else decode(value)
 
     def _see(self, objects: Iterable[Any]) -> None:
         """Objects read after an opaque write show what a rollback would undo."""

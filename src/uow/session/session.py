@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
+from copy import deepcopy
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
@@ -504,7 +505,7 @@ class Session:
         self._check("merge")
         mapper = mapper_of(obj)
         values = {
-            column: getattr(obj, column.attribute)
+            column: deepcopy(getattr(obj, column.attribute))
             for column in mapper.columns
             if column.is_loaded(obj)
         }

@@ -34,7 +34,6 @@ __all__ = [
     "Codecs",
     "Home",
     "ObjectState",
-    "Owner",
     "Raw",
     "Record",
     "State",
@@ -66,13 +65,6 @@ class Raw:
         self.value = value
 
 
-class Owner(Protocol):
-    """What a session is to the objects in it."""
-
-    def record_changed(self, record: Record) -> None:
-        """A field was written, or a value was read that must be compared at flush."""
-        ...
-
 
 class Codecs(Protocol):
     """How a store writes and reads the values of a column."""
@@ -96,22 +88,30 @@ class Home:
     Attributes:
         codecs: how the store writes and reads values.
         stored: the state of the objects while the session is there.
+        changed: where the records of changed objects are put, while the session is there.
     """
 
-    __slots__ = ("_owner", "codecs", "stored")
+    __slots__ = ("_owner", "changed", "codecs", "stored")
 
     noted: Final = None
 
-    def __init__(self, owner: Owner, codecs: Codecs, stored: State) -> None:
-        self._owner: ref[Owner] | None = ref(owner)
+    def __init__(
+        self,
+        owner: object,
+        codecs: Codecs,
+        stored: State,
+        changed: dict[Record, None] | None = None,
+    ) -> None:
+        self._owner: ref[object] | None = ref(owner)
         self.codecs = codecs
         self.stored = stored
+        self.changed = changed
 
     def __repr__(self) -> str:
         return f"<Home {self.status.value}>"
 
     @property
-    def owner(self) -> Owner | None:
+    def owner(self) -> object | None:
         """The session, or None once it is closed or gone."""
         return None if self._owner is None else self._owner()
 
@@ -123,6 +123,7 @@ class Home:
     def close(self) -> None:
         """Let go of the session: its objects are detached, or transient."""
         self._owner = None
+        self.changed = None
 
     def decoder(self, column: MappedColumn) -> Callable[[Any], Any] | None:
         """How the store's value of a column becomes Python's."""
@@ -135,13 +136,15 @@ class Home:
             return
         if column.is_fixed and self.stored is State.PERSISTENT:
             refuse_fixed(obj, column, value)
-        record = Record(obj, self, self.stored)
-        record.noted = {name: read_slot(obj, column)}
+        try:
+            old = column.get_slot(obj)
+        except AttributeError:
+            old = read_slot(obj, column)
+        record = Record(obj, self, self.stored, {name: old})
         set_state(obj, record)
-        if self._owner is not None:
-            owner = self._owner()
-            if owner is not None:
-                owner.record_changed(record)
+        changed = self.changed
+        if changed is not None:
+            changed[record] = None
 
     def lazily_read(self, obj: Model, name: str, raw: Any) -> None:
         """A value that was stored raw has been decoded and handed out."""
@@ -166,11 +169,17 @@ class Record:
 
     __slots__ = ("home", "kept", "noted", "obj", "stored", "watched")
 
-    def __init__(self, obj: Model, home: Home | None, stored: State) -> None:
+    def __init__(
+        self,
+        obj: Model,
+        home: Home | None,
+        stored: State,
+        noted: dict[str, Any] | None = None,
+    ) -> None:
         self.obj = obj
         self.home = home
         self.stored = stored
-        self.noted: dict[str, Any] | None = None
+        self.noted = noted
         self.kept: dict[str, Any] | None = None
         self.watched: dict[str, Any] | None = None
 
@@ -178,7 +187,7 @@ class Record:
         return f"<Record {self.status.value} {self.obj!r}>"
 
     @property
-    def owner(self) -> Owner | None:
+    def owner(self) -> object | None:
         """The session the object is in, if any."""
         return None if self.home is None else self.home.owner
 
@@ -205,6 +214,15 @@ class Record:
             self.kept = merged
         else:
             self.noted = merged
+
+    def rebase(self, noted: dict[str, Any]) -> None:
+        """The store holds other values by now: from here on changes are told from these.
+
+        Args:
+            noted: what it holds in the fields that are changed; all others are clean.
+        """
+        self.noted = noted
+        self.watched = None
 
     def forget_changes(self) -> None:
         """Drop what is known about changes; the values stay what they are."""
@@ -233,18 +251,21 @@ class Record:
             self.noted = {name: old}
         else:
             self.noted[name] = old
-        owner = self.owner
-        if owner is not None:
-            owner.record_changed(self)
+        self._tell()
 
     def lazily_read(self, obj: Model, name: str, raw: Any) -> None:  # noqa: ARG002 - as in `Home`
         """A value that was stored raw has been decoded and handed out: watch it from now on."""
         if self.watched is None:
             self.watched = {}
         self.watched[name] = raw
-        owner = self.owner
-        if owner is not None:
-            owner.record_changed(self)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have the next flush look at this, if there is one to come."""
+        if self.stored is State.PERSISTENT and self.home is not None:
+            changed = self.home.changed
+            if changed is not None:
+                changed[self] = None
 
 
 class Alone:
