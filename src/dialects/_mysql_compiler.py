@@ -260,6 +260,16 @@ class MySQLCompiler(SqlCompiler):
         rounded = self.call("ROUND", text, count)
         return f"CAST({rounded} AS SIGNED)" if isinstance(number.type, Integer) else rounded
 
+    def call_ceil(self, node: Function[Any]) -> str:
+        """Of decimals it comes as BIGINT."""
+        text = super().call_ceil(node)
+        return f"CAST({text} AS DECIMAL(65, 0))" if isinstance(node.type, Numeric) else text
+
+    def call_floor(self, node: Function[Any]) -> str:
+        """Of decimals it comes as BIGINT."""
+        text = super().call_floor(node)
+        return f"CAST({text} AS DECIMAL(65, 0))" if isinstance(node.type, Numeric) else text
+
     # casts
 
     def cast_name(self, type_: ColumnType) -> str:

@@ -2,8 +2,10 @@
 
 One compiler object is made for each statement and walked over its tree once. A bound value leaves a
 mark in the text; the marks become placeholders when the text is whole, so parameters always stand
-in the order of the text, in whatever order its parts were made. An operand that is itself an operator stands in
-brackets always: stores do not agree on precedence (`||`, `COLLATE`, `NOT`), brackets they all read.
+in the order of the text, in whatever order its parts were made.
+
+An operand that is itself an operator stands in brackets always: stores do not agree on precedence
+(`||`, `COLLATE`, `NOT`), brackets they all read.
 
     SqlExpressions   what stands here
     SqlJson          sql_json.py: comparisons with places in JSON documents

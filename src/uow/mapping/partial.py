@@ -42,9 +42,10 @@ def _missing(self: Any, name: str) -> NoReturn:
     if column is None:
         text = f"{mapper.name!r} object has no attribute {name!r}"
         raise AttributeError(text, name=name, obj=self)
-    if self._uow_state is mapper.initial_state and (column.is_made_by_store or column.version):
+    if column.is_made_by_store or column.version:
         raise NotLoadedError(
-            f"{column} is made by the store and not known yet: await session.flush() first"
+            f"{column} is made by the store: await session.flush() for a new object, await "
+            "session.refresh(obj) for one that is stored"
         )
     raise NotLoadedError(f"{column} is not loaded: await session.refresh(obj)")
 

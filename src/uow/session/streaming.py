@@ -42,6 +42,10 @@ class Stream(Generic[R]):
 
     In a transaction it reads there, else on a connection of its own that it holds until it is
     closed. The session can be used between batches.
+
+    Attributes:
+        is_own: it reads on a connection of its own.
+        is_abandoned: nobody reads on, and nobody closes it.
     """
 
     __slots__ = (
@@ -50,6 +54,7 @@ class Stream(Generic[R]):
         "_batches",
         "_connection",
         "_cursor",
+        "is_abandoned",
         "is_own",
         "_select",
         "_session",
@@ -65,6 +70,7 @@ class Stream(Generic[R]):
         self._connection: Connection | None = None
         self._cursor: AbstractAsyncContextManager[AsyncIterator[list[Row]]] | None = None
         self.is_own = False
+        self.is_abandoned = False
         self._take: Callable[[list[Row]], list[Any]] | None = None
 
     async def __aenter__(self) -> AsyncIterator[R]:
@@ -165,13 +171,5 @@ class Stream(Generic[R]):
             await self._session._unit.channel.release(connection)
 
     def abandon(self) -> None:
-        """The reader went away without closing. The session closes the cursor later; one that
-        reads on a connection of its own is closed with that connection, at once.
-        """
-        connection = self._connection
-        if connection is not None and self.is_own:
-            self._connection = None
-            self._cursor = None
-            self._batches = None
-            self._session._unit.streams.discard(self)
-            self._session._unit.channel.pool.discard(connection)
+        """Note that the reader went away; the session closes the cursor before it goes on."""
+        self.is_abandoned = True

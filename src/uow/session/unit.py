@@ -94,6 +94,8 @@ class Unit:
     async def fetch(self, statement: Statement, *, lock: bool = False) -> list[Any]:
         """Send a statement that reads, in the transaction if there is or must be one."""
         self.refuse_poisoned()
+        if self.streams:
+            await self.close_streams(abandoned=True)
         if lock or (self.is_explicit and self.channel.connection is None):
             await self.begin()
         try:
@@ -179,6 +181,7 @@ class Unit:
     async def _prepare(self) -> Flush | None:
         """Run the hooks and make the plan. None: there is nothing to write."""
         ledger = self.ledger
+        await self.close_streams(abandoned=True)
         await self.hooks.call("before_flush")
         if not (ledger.new or ledger.changed or ledger.deleted):
             return None
@@ -247,6 +250,7 @@ class Unit:
                 "commit() inside a begin_nested() block; leave the block first, it is part of "
                 "the transaction"
             )
+        await self.close_streams(abandoned=True)
         if any(not stream.is_own for stream in self.streams):
             raise ObjectStateError(
                 "commit() while a stream of this transaction is open; leave its block first"
@@ -413,7 +417,8 @@ class Unit:
 
     # -- streams
 
-    async def close_streams(self) -> None:
-        """Close the cursors that are open."""
+    async def close_streams(self, *, abandoned: bool = False) -> None:
+        """Close the cursors that are open, or those that somebody left without closing."""
         for stream in list(self.streams):
-            await stream.aclose()
+            if stream.is_abandoned or not abandoned:
+                await stream.aclose()
