@@ -34,7 +34,7 @@ class Sizes:
     get: int = 300
     units: int = 200
     tracked: int = 10_000
-    reads: int = 200_000
+    reads: int = 2_000_000
     rounds: int = 15
 
 

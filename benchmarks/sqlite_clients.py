@@ -19,10 +19,12 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 import anyio
@@ -31,6 +33,11 @@ import anyio.lowlevel
 import anyio.to_thread
 import apsw
 import apsw.aio
+
+from uow.drivers.base import TransactionOptions
+from uow.drivers.sqlite import create
+from uow.statement import Many, Statement
+from uow.url import parse_url
 
 ROWS = 10_000
 BATCH = 5_000
@@ -95,15 +102,28 @@ def row(i: int) -> tuple[Any, ...]:
     return (f"name {i}", f"user{i}@example.org", i % 90, i / 7, "2024-01-01 00:00:00.000000+00:00")
 
 
+def values_text(n: int) -> str:
+    one = "(" + ",".join("?" * 5) + ")"
+    return (
+        "INSERT INTO n (name, email, age, score, joined) VALUES "
+        + ",".join([one] * n)
+        + " RETURNING id"
+    )
+
+
 async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915  # one list
+    # Two copies of SQLite in one process do not see each other's locks: a file for each.
+    other = path + ".other"
+    make_file(other)
     apsw_db = apsw.Connection(path)
     std = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=512
+        other, isolation_level=None, check_same_thread=False, cached_statements=512
     )
-    aio = await aiosqlite.connect(path, isolation_level=None)
+    aio = await aiosqlite.connect(other, isolation_level=None)
+    driver = create(parse_url(f"sqlite:///{path}"), {})
+    ours = await driver.connect()
     worker = WorkerThread()
-    if apsw.async_controller.get(None) is None:
-        apsw.async_controller.set(apsw.aio.AnyIO)
+    apsw.async_controller.set(cast("Any", apsw.aio.AnyIO))
     native = await apsw.Connection.as_async(path)
     rows = [row(i) for i in range(BATCH)]
     updates = [(i % 80, i + 1) for i in range(BATCH)]
@@ -166,11 +186,11 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
 
     async def get_to_thread() -> None:
         for i in range(GETS):
-            await thread(lambda i=i: apsw_get(i))
+            await thread(partial(apsw_get, i))
 
     async def get_worker() -> None:
         for i in range(GETS):
-            await worker.run(lambda i=i: apsw_get(i))
+            await worker.run(partial(apsw_get, i))
 
     async def get_native() -> None:
         for i in range(GETS):
@@ -179,12 +199,16 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
 
     async def get_std_thread() -> None:
         for i in range(GETS):
-            await thread(lambda i=i: std_get(i))
+            await thread(partial(std_get, i))
 
     async def get_aiosqlite() -> None:
         for i in range(GETS):
             async with aio.execute(SELECT_ONE, (i,)) as cursor:
                 await cursor.fetchone()
+
+    async def get_ours() -> None:
+        for i in range(GETS):
+            await ours.fetch(Statement(SELECT_ONE, (i,), reads=True))
 
     # -- fetch all ---------------------------------------------------------------------------
     async def all_inline() -> None:
@@ -193,8 +217,6 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
     async def all_sliced() -> None:
         cursor = apsw_db.execute(SELECT_ALL)
         result: list[Any] = []
-        from itertools import islice
-
         while part := list(islice(cursor, 512)):
             result += part
             await anyio.lowlevel.checkpoint()
@@ -221,6 +243,9 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
 
     async def all_aiosqlite() -> None:
         await aio.execute_fetchall(SELECT_ALL)
+
+    async def all_ours() -> None:
+        await ours.fetch(Statement(SELECT_ALL, reads=True))
 
     # -- insert with keys --------------------------------------------------------------------
     def in_transaction(database: Any, work: Callable[[], Any]) -> Callable[[], Any]:
@@ -258,26 +283,26 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
         return apsw_db.executemany(returning, rows).fetchall()
 
     def insert_values(database: Any, size: int) -> Callable[[], Any]:
-        def text(n: int) -> str:
-            one = "(" + ",".join("?" * 5) + ")"
-            return (
-                "INSERT INTO n (name, email, age, score, joined) VALUES "
-                + ",".join([one] * n)
-                + " RETURNING id"
-            )
-
-        full = text(size)
+        full = values_text(size)
 
         def run() -> Any:
             keys: list[Any] = []
             for at in range(0, BATCH, size):
                 part = rows[at : at + size]
                 flat = [value for r in part for value in r]
-                sql = full if len(part) == size else text(len(part))
+                sql = full if len(part) == size else values_text(len(part))
                 keys += database.execute(sql, flat).fetchall()
             return keys
 
         return run
+
+    async def insert_ours() -> None:
+        await ours.begin(TransactionOptions())
+        sql = values_text(100)
+        for at in range(0, BATCH, 100):
+            flat = [value for r in rows[at : at + 100] for value in r]
+            await ours.fetch(Statement(sql, flat))
+        await ours.rollback()
 
     # -- update with matched rows ------------------------------------------------------------
     def update_changes_apsw() -> Any:
@@ -285,6 +310,17 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
         for r in updates:
             execute(UPDATE, r)
             counts.append(changes())
+        return counts
+
+    def update_many_between() -> Any:
+        changes, counts = apsw_db.changes, []
+
+        def feed() -> Iterator[Any]:
+            for r in updates:
+                yield r
+                counts.append(changes())
+
+        apsw_db.executemany(UPDATE, feed())
         return counts
 
     def update_many_returning() -> Any:
@@ -318,6 +354,11 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
 
         return run
 
+    async def update_ours() -> None:
+        await ours.begin(TransactionOptions())
+        await ours.execute_many(Many(UPDATE, updates))
+        await ours.rollback()
+
     # -- commit ------------------------------------------------------------------------------
     def unit(database: Any) -> Callable[[], Any]:
         def run() -> None:
@@ -342,6 +383,7 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
     async def closing() -> None:
         await aio.close()
         await native.aclose()
+        await ours.aclose()
         worker.queue.put(None)
         apsw_db.close()
         std.close()
@@ -356,6 +398,7 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
             "apsw inline": get_inline,
             "apsw inline, step limit on": get_inline_counted,
             "apsw inline, step limit set each time": get_inline_limited,
+            "uow's driver": get_ours,
             "sqlite3 inline": get_std_inline,
             "apsw to_thread": get_to_thread,
             "apsw own thread": get_worker,
@@ -370,6 +413,7 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
             "apsw own thread": all_worker,
             "apsw to_thread": all_to_thread,
             "apsw as_async": all_native,
+            "uow's driver": all_ours,
             "sqlite3 inline (floor)": all_std_inline,
             "sqlite3 to_thread": all_std_thread,
             "aiosqlite": all_aiosqlite,
@@ -386,6 +430,7 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
             "apsw VALUES x 50": inline(in_transaction(apsw_db, insert_values(apsw_db, 50))),
             "apsw VALUES x 200": inline(in_transaction(apsw_db, insert_values(apsw_db, 200))),
             "apsw VALUES x 1000": inline(in_transaction(apsw_db, insert_values(apsw_db, 1000))),
+            "uow's driver, VALUES x 100": insert_ours,
             "sqlite3 loop RETURNING": inline(in_transaction(std, lambda: insert_returning(std))),
             "sqlite3 loop lastrowid (floor)": inline(in_transaction(std, insert_rowid_std)),
             "sqlite3 VALUES x 200": inline(in_transaction(std, insert_values(std, 200))),
@@ -397,6 +442,10 @@ async def cases(path: str) -> dict[str, dict[str, Case]]:  # noqa: C901, PLR0915
             "apsw executemany, total only, own thread": hopped(
                 in_transaction(apsw_db, update_many_total)
             ),
+            "apsw executemany, changes() between rows": inline(
+                in_transaction(apsw_db, update_many_between)
+            ),
+            "uow's driver, a count each": update_ours,
             "sqlite3 loop rowcount": inline(in_transaction(std, update_loop_std)),
             "sqlite3 executemany (floor)": inline(in_transaction(std, update_many_std)),
         },

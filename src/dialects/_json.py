@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import orjson
 
-__all__ = ["MAX_DEPTH", "canonical", "dumps", "dumps_key", "loads"]
+__all__ = ["canonical", "dumps", "loads"]
 
-MAX_DEPTH = 100
-"""How deep a document may nest."""
+_DEEPEST = 254
+"""As orjson has it; the checks of the mapping allow less."""
 
 _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _LONG_INTEGER = re.compile(r"(?<![\d.eE+])-?\d{19,}")
@@ -28,25 +28,16 @@ def dumps(value: object) -> str:
 
     Raises:
         ValueError: it holds what JSON cannot (NaN, infinity, a key that is no text, a lone
-            surrogate, NUL, an unknown kind of value) or nests too deep. Names the path.
+            surrogate, NUL, an unknown kind of value). Names the path.
     """
     try:
         encoded = orjson.dumps(value, option=_PLAIN)
     except (orjson.JSONEncodeError, RecursionError):
         _check(value, "$", 0)
         return _dumps_any(value)
-    if (
-        b"null" in encoded
-        or b"\\u0000" in encoded
-        or encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH
-    ):
+    if b"null" in encoded or b"\\u0000" in encoded:
         _check(value, "$", 0)
     return encoded.decode()
-
-
-def dumps_key(key: str) -> str:
-    """Write an object's key as it stands between quotes in the text of a document."""
-    return dumps(key)
 
 
 def loads(text: str | bytes) -> Any:
@@ -89,8 +80,8 @@ def _dumps_any(value: object) -> str:
 
 def _check(value: object, path: str, depth: int) -> None:
     """Find what JSON cannot hold and name where it is, never what it is."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"JSON nests deeper than {MAX_DEPTH} levels")
+    if depth > _DEEPEST:
+        raise ValueError(f"JSON nests deeper than {_DEEPEST} levels")
     if isinstance(value, str):
         _check_text(value, path)
     elif value is None or isinstance(value, bool | int):

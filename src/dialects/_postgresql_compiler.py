@@ -40,10 +40,6 @@ _INT32: Final = Integer(32)
 class PostgreSQLCompiler(SqlCompiler):
     """Compiles trees for PostgreSQL."""
 
-    def null(self, type_: ColumnType | None) -> str:
-        """Write NULL with its type: alone the server takes it for text."""
-        return "NULL" if type_ is None else f"NULL::{type_name(type_)}"
-
     def in_values(
         self,
         operand: AnyExpression,

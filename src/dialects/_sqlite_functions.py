@@ -20,7 +20,7 @@ from decimal import (
     InvalidOperation,
 )
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, cast
 
 import attrs
 
@@ -323,21 +323,23 @@ def json_contains(document: SQLiteValue, part: SQLiteValue) -> int | None:
     return int(_holds(_json.loads(_text(document)), _json.loads(_text(part)), is_top=True))
 
 
-def _holds(document: Any, part: Any, *, is_top: bool) -> bool:
+def _holds(document: object, part: object, *, is_top: bool) -> bool:
     if isinstance(document, list):
-        items: list[Any] = document
+        items = cast("list[object]", document)
         if isinstance(part, list):
-            parts: list[Any] = part
+            parts = cast("list[object]", part)
             return all(any(_holds(item, p, is_top=False) for item in items) for p in parts)
         return is_top and any(_is_scalar_equal(item, part) for item in items)
-    if isinstance(document, dict) and isinstance(part, dict):
-        held: dict[str, Any] = document
-        asked: dict[str, Any] = part
+    if isinstance(document, dict):
+        if not isinstance(part, dict):
+            return False
+        held = cast("dict[str, object]", document)
+        asked = cast("dict[str, object]", part)
         return all(k in held and _holds(held[k], v, is_top=False) for k, v in asked.items())
     return _is_scalar_equal(document, part)
 
 
-def _is_scalar_equal(left: Any, right: Any) -> bool:
+def _is_scalar_equal(left: object, right: object) -> bool:
     if isinstance(left, list | dict) or isinstance(right, list | dict):
         return False
     # To Python True is 1; to JSON it is not.

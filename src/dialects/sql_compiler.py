@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uow.dialects.base import Compiled, ResultColumn
 from uow.dialects.sql_expressions import unlabelled
 from uow.dialects.sql_functions import SqlFunctions
-from uow.errors import QueryError
+from uow.errors import MappingError, QueryError
 from uow.expressions.alias import TableAlias
 from uow.expressions.nodes import Expression, Label, OrderTerm
 from uow.query.statements import (
@@ -158,7 +158,7 @@ class SqlCompiler(SqlFunctions):
         """
         try:
             return self.quote(name)
-        except Exception as error:
+        except MappingError as error:
             raise QueryError(str(error)) from error
 
     def from_clause(self, select: Select, names: dict[int, str]) -> str:
@@ -256,7 +256,7 @@ class SqlCompiler(SqlFunctions):
     def insert_row(self, columns: Sequence[MappedColumn], row: Sequence[object]) -> str:
         """Compile one row."""
         values = [
-            self.assigned(cast("AnyExpression", value), column.type)
+            self.assigned(cast("Expression[object]", value), column.type)
             if isinstance(value, Expression)
             else self.bind(value, column.type)
             for column, value in zip(columns, row, strict=True)

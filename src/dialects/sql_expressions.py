@@ -148,9 +148,9 @@ class SqlExpressions(ABC):
     # -- values
 
     def bind(self, value: object, type_: ColumnType | None) -> str:
-        """Bind a Python value; None is the keyword NULL."""
-        if value is None:
-            return self.null(type_)
+        """Bind a Python value. A NULL of no known type is a keyword: no store could guess one."""
+        if value is None and type_ is None:
+            return "NULL"
         return self.bind_encoded(self.encode(value, type_), type_)
 
     def bind_encoded(self, value: object, type_: ColumnType | None) -> str:
@@ -205,10 +205,6 @@ class SqlExpressions(ABC):
             return encoder(value)
         except (ValueError, TypeError) as error:
             raise ValidationError(f"a value in the query: {error}") from error
-
-    def null(self, type_: ColumnType | None) -> str:  # noqa: ARG002 - some stores must be told
-        """Write NULL."""
-        return "NULL"
 
     def literal(self, node: Literal[Any]) -> str:
         """Compile a value: always bound."""

@@ -89,7 +89,13 @@ class SQLiteDDL(TableDDL):
         return super().table(mapper)
 
     def column_type(self, column: MappedColumn) -> str:
-        """Give a declared type; which one decides the affinity ("Datatypes In SQLite", 3.1)."""
+        """Give a declared type; which one decides the affinity ("Datatypes In SQLite", 3.1).
+
+        A key of one whole number is the row's own number if it is called INTEGER, no other way
+        ("ROWIDs and the INTEGER PRIMARY KEY"), and then there is one tree to keep, not two.
+        """
+        if isinstance(column.type, Integer) and column.mapper.key == (column,):
+            return "INTEGER"
         return declared_type(column.type)
 
     def auto_increment(self, column: MappedColumn) -> str:  # noqa: ARG002 - the same for all

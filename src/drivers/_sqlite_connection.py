@@ -394,7 +394,7 @@ class SQLiteConnection:
             if is_vacuum:
                 database.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
         if guard.columns:
-            return Rows(guard.columns, rows, len(rows))
+            return Rows(guard.columns, rows, len(rows), only_read=only_read)
         return Rows((), [], database.changes() if database.total_changes() != before else 0)
 
     # -- transactions

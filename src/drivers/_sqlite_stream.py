@@ -26,7 +26,7 @@ class SQLiteStream:
     and what was handed out cannot be begun again.
     """
 
-    __slots__ = ("_batch_size", "_connection", "_cursor", "_statement")
+    __slots__ = ("_batch_size", "_connection", "_cursor", "_is_open", "_statement")
 
     def __init__(self, connection: SQLiteConnection, statement: Statement, batch_size: int) -> None:
         if batch_size < 1:
@@ -35,24 +35,27 @@ class SQLiteStream:
         self._statement = statement
         self._batch_size = batch_size
         self._cursor: Cursor | None = None
+        self._is_open = False
 
     async def __aenter__(self) -> Self:
         connection = self._connection
         await connection._enter()
-        try:
-            self._cursor = await connection._when_unlocked(
-                partial(connection._in_thread, self._open)
-            )
-        except UowError:
-            raise
-        except Exception as error:
-            raise connection._translate(error) from error
         connection._streams += 1
+        self._is_open = True
+        try:
+            await connection._when_unlocked(partial(connection._in_thread, self._open))
+        except BaseException as error:
+            # Cancelled when the thread was done: an open cursor would hold its snapshot, and the
+            # next transaction of this connection could not write.
+            self._close()
+            if isinstance(error, UowError) or not isinstance(error, Exception):
+                raise
+            raise connection._translate(error) from error
         return self
 
-    def _open(self, _job: object) -> Cursor:
+    def _open(self, _job: object) -> None:
         statement = self._statement
-        return self._connection._database.execute(statement.sql, statement.parameters)
+        self._cursor = self._connection._database.execute(statement.sql, statement.parameters)
 
     async def __aexit__(
         self,
@@ -60,12 +63,16 @@ class SQLiteStream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         connection, cursor = self._connection, self._cursor
         self._cursor = None
-        if cursor is not None:
+        if self._is_open:
+            self._is_open = False
             connection._streams -= 1
-            if not connection.is_closed:
-                cursor.close(force=True)
+        if cursor is not None and not connection.is_closed:
+            cursor.close(force=True)
 
     def __aiter__(self) -> Self:
         return self

@@ -48,11 +48,13 @@ class Rows:
         columns: the names of the columns, empty if the statement returns none.
         rows: one tuple a row, in column order.
         count: rows returned, or rows matched by a statement that returns none.
+        only_read: the store says the statement can only read; False where it does not say.
     """
 
     columns: tuple[str, ...]
     rows: list[Row]
     count: int
+    only_read: bool = False
 
 
 @attrs.frozen

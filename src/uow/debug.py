@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from uow.mapping.mapper import mapper_of
 if TYPE_CHECKING:
     from uow.database import Database
     from uow.mapping.model import Model
-    from uow.session.plan import FlushPlan
+    from uow.session.steps import FlushPlan
     from uow.session.session import Session
     from uow.statement import Many, Statement
 
@@ -43,7 +43,7 @@ def plan(session: Session) -> FlushPlan:
 
 
 @contextmanager
-def statements(database: Database) -> Iterator[list[Statement | Many | str]]:
+def statements(database: Database) -> Generator[list[Statement | Many | str]]:
     """Collect what the sessions of a database send inside the block, in order.
 
     Yields:

@@ -19,7 +19,6 @@ __all__ = ["BACKENDS", "CAPABILITIES", "Backend"]
 
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "negative_zero": "-0.0 comes back as -0.0",
         "reopening": "what was stored is there when the database is opened again",
         "sql": "raw SQL, and statements whose text can be looked at",
         "two_connections": "a second session can read while a transaction of the first is open",
@@ -51,19 +50,12 @@ class Backend:
             raise ValueError(f"{self.name} lacks what nobody asks for: {sorted(unknown)}")
 
 
-SQLITE_LACKS: Final = frozenset({"negative_zero"})
-"""It keeps a real that is a whole number as an integer, and there is one zero of those."""
-
 BACKENDS: Final = (
-    Backend(
-        "sqlite-file",
-        lambda folder: f"sqlite:///{folder}/contract.db",
-        lacks=SQLITE_LACKS,
-    ),
+    Backend("sqlite-file", lambda folder: f"sqlite:///{folder}/contract.db"),
     Backend(
         "sqlite-memory",
         lambda _: "sqlite://",
-        lacks=SQLITE_LACKS | {"reopening", "two_connections"},
+        lacks=frozenset({"reopening", "two_connections"}),
     ),
-    Backend("memory", lambda _: "memory://", lacks=SQLITE_LACKS | {"reopening"}),
+    Backend("memory", lambda _: "memory://", lacks=frozenset({"reopening"})),
 )

@@ -189,7 +189,6 @@ async def test_set_and_revert_is_no_change(
     assert await rows(database, models.Author.name) == [("Cy",)]
 
 
-@pytest.mark.needs("negative_zero")
 async def test_equal_values_of_another_kind_are_changes(
     database: Database, models: ModuleType
 ) -> None:
@@ -201,10 +200,8 @@ async def test_equal_values_of_another_kind_are_changes(
         found.ratio = -0.0
 
         assert session.dirty == {found}
+        assert str(changes(found)) == "{'ratio': (0.0, -0.0)}"
         await session.commit()
-
-    ((ratio,),) = await rows(database, models.Everything.ratio)
-    assert str(ratio) == "-0.0"
 
 
 async def test_lists_that_were_only_read(

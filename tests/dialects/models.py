@@ -127,3 +127,32 @@ class Everything(Model):
     mixed: Mapped[Mixed | None] = Column(default=None)
     numbers: Mapped[list[int] | None] = Column(type=Array(int), default=None)
     between: Mapped[Range[int] | None] = Column(type=RangeType(Integer()), default=None)
+
+
+class Rich(Model):
+    """Every kind of constraint and default."""
+
+    class Settings:
+        name = "rich"
+        registry = REGISTRY
+        comment = "It's a \\ table"
+        indexes = [  # noqa: RUF012 - read once, by the mapping
+            {"fields": ["code"], "unique": True, "name": "rich_code"},
+        ]
+
+    id: Mapped[int] = Column(primary_key=True, auto_increment=True)
+    code: Mapped[str] = Column(max_length=20, server_default="'it''s'", comment="it's")
+    level: Mapped[int] = Column(check="level > 0", server_default="1", index=True)
+    price: Mapped[Decimal] = Column(precision=10, scale=2, server_default="1.5")
+    flag: Mapped[bool] = Column(server_default="TRUE")
+    key: Mapped[UUID] = Column(server_default="gen_random_uuid()", unique=True)
+    made: Mapped[datetime] = Column(server_default="NOW()")
+    local: Mapped[datetime] = Column(timezone=False, server_default="CURRENT_TIMESTAMP")
+    day: Mapped[date] = Column(server_default="CURRENT_DATE")
+    hour: Mapped[time] = Column(server_default="CURRENT_TIME")
+    total: Mapped[int] = Column(generated="level * 2")
+    note: Mapped[str | None] = Column(server_default="lower('ABC')")
+    parent_id: Mapped[int | None] = Column(
+        foreign_key="rich.id", on_delete="set null", on_update="cascade", deferrable=True
+    )
+    author_id: Mapped[int | None] = Column(default=None, foreign_key=lambda: Author.id)

@@ -191,7 +191,7 @@ async def test_modes(path: Path, driver: SQLiteDriver, tmp_path: Path) -> None:
 async def test_what_is_no_database(tmp_path: Path) -> None:
     """A file that is no database is a typed error when the first connection is opened."""
     (tmp_path / "x.db").write_text("this is a text file, and quite a long one at that" * 50)
-    with pytest.raises(DriverError, match="no SQLite database"):
+    with pytest.raises(DriverError, match="not a database"):
         await make(tmp_path / "x.db").connect()
 
 

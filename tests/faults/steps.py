@@ -6,6 +6,7 @@ counts, so "cancel at the n-th await, for every n" needs no knowledge of what is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
@@ -71,8 +72,12 @@ class Run:
     error: BaseException | None = None
 
 
+Arm = Callable[[Callable[[], object]], object]
+"""Gets what cancels the run, before it starts."""
+
+
 async def run_cancelled(
-    coroutine: Coroutine[Any, Any, Any], how: str, at: tuple[int, ...]
+    coroutine: Coroutine[Any, Any, Any], how: str, at: tuple[int, ...] = (), arm: Arm | None = None
 ) -> Run:
     """Run a coroutine, cancel it just before some of its waits, and tell how it ended.
 
@@ -80,10 +85,13 @@ async def run_cancelled(
         coroutine: what to run.
         how: `SCOPE` or `TASK`.
         at: the numbers of the waits.
+        arm: makes something else cancel it.
     """
     if how == TASK:
-        return await _run_task(coroutine, at)
+        return await _run_task(coroutine, at, arm)
     with anyio.CancelScope() as scope:
+        if arm is not None:
+            arm(scope.cancel)
         steps = Steps(coroutine, scope.cancel, at)
         error = await _error_of(steps)
         # What was shielded to its end is heard here at the latest.
@@ -100,16 +108,22 @@ async def _error_of(steps: Steps) -> Exception | None:
     return None
 
 
-async def _run_task(coroutine: Coroutine[Any, Any, Any], at: tuple[int, ...]) -> Run:
-    import asyncio
-
+async def _run_task(
+    coroutine: Coroutine[Any, Any, Any], at: tuple[int, ...], arm: Arm | None
+) -> Run:
     task: asyncio.Task[Any]
-    steps = Steps(coroutine, lambda: task.cancel(), at)
+
+    def cancel() -> None:
+        task.cancel()
+
+    steps = Steps(coroutine, cancel, at)
 
     async def body() -> None:
         await steps
 
     task = asyncio.create_task(body())
+    if arm is not None:
+        arm(cancel)
     await asyncio.wait([task])
     if task.cancelled():
         return Run(steps.count, True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.faults.models import Account
@@ -21,7 +22,7 @@ from tests.faults.world import (
     threads_and_files,
 )
 from uow import Outcome, Session
-from uow.drivers.memory import CallBack
+from uow.drivers.memory import CallBack, Delay
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +108,89 @@ async def test_cancelled_at_any_await(
         assert world.rows() == allowed[1]
         sessions.clear()
         gc.collect()
+
+
+@ways
+@programs
+async def test_cancelled_at_any_point_of_the_driver(
+    tmp_path: Path, how: str, program: Program, sessions: list[Session]
+) -> None:
+    """F01: the same for every point inside the driver, whichever task is there, COMMIT included."""
+    async with opened("memory", tmp_path) as world:
+        allowed = await results(world, program)
+        number = 0
+        while True:
+            number += 1
+            world.reset()
+            sessions.clear()
+
+            def arm(cancel: Callable[[], object], number: int = number) -> None:
+                world.driver.faults.at(number, CallBack(cancel))
+
+            run = await run_cancelled(program(world), how, arm=arm)
+            if world.driver.faults.pending:
+                assert run.error is None
+                break
+            assert run.cancelled, f"the cancellation at point {number} was swallowed"
+            await check(world, run, sessions, allowed)
+        assert number > 4
+        assert world.rows() == allowed[1]
+
+
+@ways
+@pytest.mark.parametrize("gap", [1, 2, 3])
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+async def test_cancelled_again_while_cleaning_up(
+    tmp_path: Path, store: str, how: str, gap: int, sessions: list[Session]
+) -> None:
+    """F08: a second cancellation during the cleanup of the first changes nothing of all that."""
+    program = PROGRAMS["one_of_everything"]
+    async with opened(store, tmp_path) as world:
+        allowed = await results(world, program)
+        number = 0
+        while True:
+            number += 1
+            world.reset()
+            sessions.clear()
+            run = await run_cancelled(program(world), how, (number, number + gap))
+            if run.waits < number:
+                assert run.error is None
+                break
+            assert run.cancelled
+            await check(world, run, sessions, allowed)
+
+
+@ways
+async def test_cancelled_at_any_time_under_latency(
+    tmp_path: Path, how: str, sessions: list[Session]
+) -> None:
+    """F02: the same by the clock, where every call of the driver takes its time; and soon."""
+    program = PROGRAMS["one_of_everything"]
+    async with opened("memory", tmp_path) as world:
+        allowed = await results(world, program)
+        world.driver.faults.chaos(seed=1, rate=1.0, actions=[lambda: Delay(0.0004)])
+        stored = 0
+        for tenth in range(400):
+            world.reset()
+            sessions.clear()
+            delay = tenth * 0.002
+            async with anyio.create_task_group() as tasks:
+
+                def arm(cancel: Callable[[], object], delay: float = delay) -> None:
+                    async def later() -> None:
+                        await anyio.sleep(delay)
+                        cancel()
+
+                    tasks.start_soon(later)  # noqa: B023 - used before the loop goes on
+
+                start = anyio.current_time()
+                run = await run_cancelled(program(world), how, arm=arm)
+                overrun = anyio.current_time() - start - delay
+                tasks.cancel_scope.cancel()
+            assert overrun < 1 or not run.cancelled
+            await check(world, run, sessions, allowed)
+            if world.rows() == allowed[1] or not run.cancelled:
+                stored += 1
+            if not run.cancelled:
+                break
+        assert not run.cancelled

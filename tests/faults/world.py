@@ -20,7 +20,7 @@ from tests.faults.models import MODELS, Account, Entry
 from uow import Database, State, changes, state
 from uow.drivers.memory import MemoryDriver
 from uow.mapping.mapper import mapper_of
-from uow.tracking.state import Record, state_of
+from uow.tracking.state import GONE, state_of
 
 Rows = dict[str, tuple[Any, ...]]
 
@@ -133,8 +133,7 @@ def check_object(obj: Any, ask: Ask) -> None:
     table, key = mapper.table_name, mapper.key[0].name
     names = [column.name for column in mapper.columns]
     rows = ask(f"SELECT {', '.join(names)} FROM {table} WHERE {key} = ?", (getattr(obj, key),))
-    record = state_of(obj)
-    is_gone = isinstance(record, Record) and record.gone
+    is_gone = state_of(obj) is GONE
     if state(obj) in (State.TRANSIENT, State.PENDING) or is_gone:
         assert not rows, f"{obj!r} is {state(obj)}, and has a row"
         if isinstance(obj, Account) and not is_gone:

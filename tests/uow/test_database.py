@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -234,13 +235,8 @@ async def test_order_of_a_long_chain() -> None:
             "id": Column(primary_key=True),
             "next_id": Column(default=0, foreign_key=f"link_{min(number + 1, 1499)}.id"),
         }
-        chain.append(
-            types.new_class(
-                f"Link{number}",
-                (Table,),
-                exec_body=lambda body, given=namespace: body.update(given),
-            )
-        )
+        fill = partial(dict[str, object].update, **namespace)
+        chain.append(types.new_class(f"Link{number}", (Table,), exec_body=fill))
     ordered = in_foreign_key_order(mapper_of(model) for model in chain)
 
     assert [mapper.name for mapper in ordered] == [f"Link{n}" for n in reversed(range(1500))]

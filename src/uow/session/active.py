@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, final
@@ -18,7 +18,7 @@ __all__ = ["ambient_executor", "unit"]
 
 
 @asynccontextmanager
-async def unit(*, writes: bool = True) -> AsyncIterator[Session]:
+async def unit(*, writes: bool = True) -> AsyncGenerator[Session]:
     """Give the ambient session, flushed at the end; or one that commits at the end.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from uow.errors import QueryError
-from uow.expressions import ColumnExpression
+from uow.expressions import ColumnExpression, Expression
 from uow.mapping.mapper import mapper_of
 from uow.query.insert_rows import split_insert
 from uow.query.rows import row_class, usable_names
@@ -81,7 +81,9 @@ class Bulk:
         """The same statement, made to return the keys of its rows where the store can."""
         mapper = tree.mapper
         capabilities = self._unit.codecs.dialect.capabilities
-        keys = tuple(ColumnExpression(column, mapper) for column in mapper.key)
+        keys: tuple[Expression[Any], ...] = tuple(
+            ColumnExpression(column, mapper) for column in mapper.key
+        )
         if tree.returning:
             return tree
         if isinstance(tree, Update) and capabilities.returning_update:

@@ -231,14 +231,14 @@ class Channel:
     async def _give_back(self, connection: Connection) -> None:
         """Release after a COMMIT: what reaches us meanwhile must not hide how that ended."""
         if not self.pool.release_nowait(connection):
-            end = await finish(
-                lambda: self.pool.release(connection), self.database.cleanup_timeout
-            )
+            end = await finish(lambda: self.pool.release(connection), self.database.cleanup_timeout)
             self._cancelled = self._cancelled or end.cancelled
 
     async def rollback(self) -> None:
-        """Roll back and give the connection back, in bounded time. Store errors do not surface:
-        a connection that cannot roll back is closed, and the store rolls back by itself.
+        """Roll back and give the connection back, in bounded time.
+
+        Store errors do not surface: a connection that cannot roll back is closed, and the store
+        rolls back by itself.
         """
         connection, self.connection = self.connection, None
         if connection is None:
@@ -362,13 +362,13 @@ async def finish(action: Callable[[], Awaitable[T]], budget: float) -> End[T]:
             try:
                 end.result = await action()
                 end.is_done = True
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - kept, for the caller to raise
                 end.error = error
 
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - kept, for the caller to raise
         end.cancelled = error
     return end
 

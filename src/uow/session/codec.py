@@ -182,11 +182,11 @@ class Codec:
 
     def decode_key(self, row: Sequence[Any]) -> Any:
         """The key, as identity maps hold it, of the store's values of the key columns."""
-        parts = tuple(
+        parts: list[Any] = [
             part if decode is None else decode(part)
             for part, decode in zip(row, map(self._codecs.decoder, self.mapper.key), strict=True)
-        )
-        return parts if len(parts) > 1 else parts[0]
+        ]
+        return tuple(parts) if len(parts) > 1 else parts[0]
 
     def get_statement(
         self, *, for_update: bool = False, nowait: bool = False, skip_locked: bool = False

@@ -16,13 +16,14 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from uow.errors import MappingError, QueryError
 
 if TYPE_CHECKING:
     from uow.mapping.model import Model
+    from uow.session.session import Session
 
 __all__ = [
     "OBJECT_EVENTS",
@@ -114,7 +115,7 @@ class _Events:
             if isinstance(target, type) and isinstance(hooks, Hooks):
                 hooks.add(name, function)
             elif isinstance(hooks, Hooks):
-                target.on(name, function)
+                cast("Session", target).on(name, function)
             elif isinstance(target, type) and name in OBJECT_EVENTS:
                 _class_hooks.setdefault(target, Hooks()).add(name, function)
                 _hearing.clear()
@@ -165,10 +166,10 @@ async def call(function: Callable[..., Any], *args: Any) -> None:
 
 def _marker(name: str) -> Callable[[F], F]:
     def mark(method: F) -> F:
-        if not inspect.isfunction(method):
+        if not inspect.isfunction(cast("object", method)):
             raise MappingError(f"@{name} goes on a function, not on {type(method).__name__}")
-        marks = getattr(method, "_uow_events", ())
-        method._uow_events = (*marks, name)  # type: ignore[attr-defined]
+        marks: tuple[str, ...] = getattr(method, "_uow_events", ())
+        vars(method)["_uow_events"] = (*marks, name)
         return method
 
     mark.__name__ = mark.__qualname__ = name

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from uow.errors import StaleObjectError
 from uow.query.statements import DeleteRows, InsertRows, UpdateRows
-from uow.session.plan import FIRST_VERSION, FlushPlan, Kind, Step
+from uow.session.plan import FIRST_VERSION
+from uow.session.steps import FlushPlan, Kind, Step
 from uow.statement import Many, Statement
 from uow.tracking.journal import Deleted, Inserted, Updated
 from uow.tracking.state import Record, State, read_slot, set_state
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn, Mapper
-    from uow.session.codec import Codec, Codecs
+    from uow.session.codec import Codecs
     from uow.session.ledger import Ledger
 
 __all__ = ["Flush", "Write"]
@@ -99,6 +100,7 @@ class Flush:
                 entries.append(self._take_updates(step))
             else:
                 entries.append(Deleted(step.objects))
+                ledger.frames[-1].deleted.add(step.mapper)
 
     def _take_inserts(self, step: Step, returning: tuple[MappedColumn, ...]) -> Inserted:
         noted = [obj._uow_state.noted for obj in step.objects]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from uow.session.events import (
     object_hooks,
     session_hooks,
 )
-from uow.session.plan import FlushPlan, Kind
+from uow.session.steps import FlushPlan, Kind
 
 if TYPE_CHECKING:
     from uow.session.ledger import Ledger
@@ -56,12 +56,12 @@ class HookCaller:
         """Whether some hook may want to hear of what waits for a flush."""
         if self.own or session_hooks:
             return True
-        classes = {type(obj) for obj in ledger.new.values()}
+        classes: set[type[Any]] = {type(obj) for obj in ledger.new.values()}
         classes |= {type(record.obj) for record in (*ledger.changed, *ledger.deleted)}
         return any(hears_objects(class_) for class_ in classes)
 
     @contextmanager
-    def _running(self) -> Iterator[None]:
+    def _running(self) -> Generator[None]:
         outer = self.task
         self.task = anyio.get_current_task().id
         try:
@@ -78,7 +78,8 @@ class HookCaller:
                     await call(function, self._session())
 
     async def _call_for(self, event: str, obj: Any) -> None:
-        for function in object_hooks(type(obj), event):
+        class_: type[Any] = type(obj)
+        for function in object_hooks(class_, event):
             await call(function, obj)
         for function in (*session_hooks.get(event), *self.own.get(event)):
             await call(function, self._session(), obj)
@@ -121,9 +122,10 @@ class HookCaller:
     async def after_commit(self, callbacks: Sequence[Callable[[], Any]]) -> None:
         """The commit is known: run what waited for it. Nothing here can undo or hide that."""
         hooks = (*session_hooks.get("after_commit"), *self.own.get("after_commit"))
-        for function in (*(partial(hook, self._session()) for hook in hooks), *callbacks):
+        functions: list[Callable[[], Any]] = [partial(hook, self._session()) for hook in hooks]
+        for function in (*functions, *callbacks):
             try:
                 with self._running():
                     await call(function)
-            except Exception:
+            except Exception:  # noqa: BLE001 - see above; it is logged
                 logger.exception("a hook failed after the commit; the unit is committed")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from uow.errors import ObjectStateError
 from uow.mapping.mapper import Mapper, mapper_of
 from uow.tracking.changes import changed_fields
-from uow.tracking.journal import Deleted, Forgotten, Frame, Memo, restore_values
+from uow.tracking.journal import Deleted, Forgotten, Frame, Memo, Seen, restore_values
 from uow.tracking.state import (
     GONE,
+    MISSING,
     TRANSIENT,
     Home,
     Raw,
@@ -317,6 +318,7 @@ class Ledger:
         """
         if not self.holds(obj):
             raise ObjectStateError(f"{obj!r} is not in this session")
+        self._leave()
         record = self.own(obj)
         self.delist(record)
         self.forget(obj)
@@ -329,6 +331,7 @@ class Ledger:
 
     def clear(self) -> None:
         """Let go of every object."""
+        self._leave()
         for record in self.deleted:
             record.become(State.PERSISTENT)
         self.stored.close()
@@ -373,6 +376,20 @@ class Ledger:
             if not column.primary_key:
                 column.unload(obj)
         mapper.mark(obj)
+
+    # -- what the store shows of an open transaction
+
+    def see(self, mapper: Mapper, objects: Iterable[Any]) -> None:
+        """Objects of a class were read; note those that may show what a rollback will undo."""
+        for frame in reversed(self.frames):
+            if frame.shows_in(mapper):
+                frame.entries.append(Seen(list(objects)))
+                return
+
+    def _leave(self) -> None:
+        """Objects leave the session: if they are read again, it is what was written of them."""
+        for frame in self.frames:
+            frame.is_leaky = frame.is_leaky or not frame.is_empty
 
     # -- bulk statements
 
@@ -424,7 +441,6 @@ class Ledger:
         while len(self.frames) > 1:
             frame = self.frames.pop()
             frame.undo(self)
-            self._expire_seen(frame)
             self.frames[-1].callbacks.extend(frame.callbacks)
         self.frames[0].undo(self)
 
@@ -437,7 +453,6 @@ class Ledger:
             state = state_of(memo.obj)
             if state.owner is self or state.status is State.TRANSIENT:
                 memo.restore(self)
-        self._expire_seen(frame)
         frame.opaque = False
         frame.poison = None
         frame.callbacks.clear()
@@ -446,7 +461,6 @@ class Ledger:
         """After ROLLBACK: everything is as it was last committed; new objects are let go."""
         self.undo_frames()
         self._restore_but({})
-        self._expire_seen(self.frames[0])
         self.frames = [Frame()]
 
     def _restore_but(self, memos: dict[int, Memo]) -> None:
@@ -461,13 +475,21 @@ class Ledger:
                 self.delist(record)
                 self.settle(record)
 
-    def _expire_seen(self, frame: Frame) -> None:
-        """Objects read after an opaque write may show what was rolled back."""
-        for obj in frame.seen:
-            state = state_of(obj)
-            if state.owner is self and state.stored is State.PERSISTENT:
-                self._blank(obj)
-        frame.seen.clear()
+    def doubt(self, obj: Any) -> None:
+        """Forget what a stored object holds, but for its key and what a user wrote to it."""
+        state = state_of(obj)
+        if state.owner not in {None, self} or state.stored is State.TRANSIENT or state is GONE:
+            return
+        changed = self.differences(state) if isinstance(state, Record) else {}
+        if not isinstance(state, Record) or not changed:
+            self._blank(obj)
+            return
+        mapper = mapper_of(obj)
+        for column in mapper.columns:
+            if not column.primary_key and column.attribute not in changed:
+                column.unload(obj)
+        mapper.mark(obj)
+        state.rebase(dict.fromkeys(changed, MISSING))
 
     def committed(self) -> None:
         """The transaction is known to be committed: there is no way back any more."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import Mapper
@@ -22,7 +22,7 @@ N = TypeVar("N", bound=Hashable)
 class RowCycleError(Exception):
     """The nodes of a circle; the caller says what they are."""
 
-    def __init__(self, nodes: Sequence[object]) -> None:
+    def __init__(self, nodes: Sequence[Any]) -> None:
         super().__init__(f"{len(nodes)} nodes in a circle")
         self.nodes = nodes
 

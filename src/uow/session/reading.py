@@ -6,7 +6,7 @@ An object the session holds stays as it is, clean or dirty, whatever the store s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from uow.errors import NotFoundError, Phase, StaleObjectError
@@ -66,7 +66,7 @@ class Reader:
         if isinstance(state, Record):
             state.forget_changes()
             self._unit.ledger.settle(state)
-        self._see([obj])
+        self._unit.ledger.see(mapper, [obj])
 
     async def select(self, select: Select) -> list[Any]:
         """Run a select, for objects or rows."""
@@ -107,7 +107,7 @@ class Reader:
         if refresh:
             self._refresh_known(mapper, rows)
         found = codec.hydrate(rows, objects, ledger.stored)
-        self._see(found)
+        ledger.see(mapper, found)
         return found
 
     def _refresh_known(self, mapper: Mapper, rows: list[Any]) -> None:
@@ -145,8 +145,3 @@ class Reader:
             return None if value is None else Raw(value)
         decode = self._unit.codecs.decoder(column)
         return value if decode is None else decode(value)
-
-    def _see(self, objects: Iterable[Any]) -> None:
-        """Objects read after an opaque write show what a rollback would undo."""
-        if any(frame.opaque for frame in self._unit.ledger.frames):
-            self._unit.ledger.frames[-1].seen.extend(objects)

@@ -45,8 +45,9 @@ from uow.session.codec import codecs_of
 from uow.session.events import Hooks, session_hooks
 from uow.session.hooks import HookCaller
 from uow.session.ledger import Ledger
-from uow.session.plan import FlushPlan, make_plan
+from uow.session.plan import make_plan
 from uow.session.reading import Reader
+from uow.session.steps import FlushPlan
 from uow.session.streaming import Stream
 from uow.session.unit import Unit
 from uow.tracking.state import Record, State, state_of
@@ -562,7 +563,7 @@ class Session:
             async def read(number: int, statement: Statement) -> None:
                 try:
                     answers[number] = await channel.fetch_apart(statement)
-                except Exception as error:  # the first one is raised below, as it came
+                except Exception as error:  # noqa: BLE001 - raised below, as it came
                     failures.append(error)
                     tasks.cancel_scope.cancel()
 
@@ -595,7 +596,8 @@ class Session:
             batch_size: rows to fetch at a time.
         """
         self._check("stream")
-        return Stream(self, query.statement, batch_size)
+        stream: Stream[R] = Stream(self, query.statement, batch_size)
+        return stream
 
     # -- the executor of queries
 

@@ -54,11 +54,11 @@ class Stream(Generic[R]):
         "_batches",
         "_connection",
         "_cursor",
-        "is_abandoned",
-        "is_own",
         "_select",
         "_session",
         "_take",
+        "is_abandoned",
+        "is_own",
     )
 
     def __init__(self, session: Session, select: Select, batch_size: int) -> None:

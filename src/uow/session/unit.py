@@ -55,8 +55,8 @@ class Unit:
     __slots__ = (
         "channel",
         "codecs",
-        "hooks",
         "flushes_first",
+        "hooks",
         "is_explicit",
         "is_read_only",
         "leaves_token",
@@ -108,8 +108,13 @@ class Unit:
         return rows
 
     async def run_raw(self, statement: Statement) -> Any:
-        """Send raw SQL; the journal cannot repeat it."""
-        return await self._opaque(lambda: self.channel.run(statement))
+        """Send raw SQL; the journal cannot repeat it, unless it only read."""
+        frame = self.ledger.frames[-1]
+        before = frame.opaque, frame.is_leaky
+        answer = await self._opaque(lambda: self.channel.run(statement))
+        if answer.only_read:
+            frame.opaque, frame.is_leaky = before
+        return answer
 
     async def write(self, statement: Statement, *, returns: bool) -> Any:
         """Send a bulk statement; the journal cannot repeat it."""
@@ -118,12 +123,18 @@ class Unit:
     async def _opaque(self, send: Callable[[], Awaitable[Any]]) -> Any:
         self.refuse_poisoned()
         await self.begin()
-        self.ledger.frames[-1].opaque = True
+        frame = self.ledger.frames[-1]
+        frame.opaque = frame.is_leaky = True
         try:
             return await send()
         except BaseException as error:
             self._failed(error, keeps=False)
             raise
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a transaction is open."""
+        return self.channel.connection is not None
 
     # -- poison
 
@@ -217,7 +228,7 @@ class Unit:
                 try:
                     kept = await self.channel.rollback_to(frame.savepoint)
                 finally:
-                    if kept or self.channel.connection is not None:
+                    if kept or self.is_begun:
                         self._undo_frame(frame, error)
                     else:
                         self._lost(error)

@@ -12,16 +12,30 @@ committing a transaction costs nothing for what it inserted or updated.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from uow.mapping.mapper import mapper_of
-from uow.tracking.state import Raw, Record, State, read_slot, write_slot
+from uow.tracking.state import MISSING, Raw, Record, State, read_slot, write_slot
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn, Mapper
     from uow.tracking.state import ObjectState
 
-__all__ = ["Deleted", "Entry", "Forgotten", "Frame", "Inserted", "Ledger", "Memo", "Updated"]
+CARRIED_ON: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+"""The ON DELETE actions by which the store changes rows on its own."""
+
+__all__ = [
+    "Deleted",
+    "Entry",
+    "Forgotten",
+    "Frame",
+    "Inserted",
+    "Ledger",
+    "Memo",
+    "Seen",
+    "Updated",
+]
 
 
 class Ledger(Protocol):
@@ -49,6 +63,10 @@ class Ledger(Protocol):
 
     def enlist(self, record: Record) -> None:
         """Put a record into the set its state calls for (new, changed or deleted)."""
+        ...
+
+    def doubt(self, obj: Any) -> None:
+        """Forget what a stored object holds, but for its key and what a user wrote to it."""
         ...
 
 
@@ -185,10 +203,28 @@ class Forgotten:
                 ledger.identify(obj)
 
 
+class Seen:
+    """Objects read while the store showed what the transaction had done beyond the journal.
+
+    Attributes:
+        objects: the objects.
+    """
+
+    __slots__ = ("objects",)
+
+    def __init__(self, objects: Sequence[Any]) -> None:
+        self.objects = objects
+
+    def undo(self, ledger: Ledger) -> None:
+        """What they hold may be what is undone, so it is forgotten."""
+        for obj in self.objects:
+            ledger.doubt(obj)
+
+
 class Memo:
     """What one object was at a moment: its state, its notes and every value."""
 
-    __slots__ = ("obj", "_kept", "_noted", "_stored", "_values", "_watched")
+    __slots__ = ("_kept", "_noted", "_stored", "_values", "_watched", "obj")
 
     def __init__(self, obj: Any, state: ObjectState) -> None:
         self.obj = obj
@@ -200,13 +236,13 @@ class Memo:
             self._kept = None if state.kept is None else dict(state.kept)
             self._watched = None if state.watched is None else dict(state.watched)
         mapper: Mapper = mapper_of(obj)
-        self._values = [(column, read_slot(obj, column)) for column in mapper.columns]
+        self._values = [(column, _copied(read_slot(obj, column))) for column in mapper.columns]
 
     def restore(self, ledger: Ledger) -> None:
         """Make the object that again."""
         obj = self.obj
         for column, value in self._values:
-            write_slot(obj, column, value)
+            write_slot(obj, column, _copied(value))
         mapper_of(obj).mark(obj)
         record = ledger.adopt(obj, self._stored)
         record.stored = self._stored
@@ -227,18 +263,21 @@ class Frame:
         poison: the error that ended this frame's usefulness, if one did.
         is_block: the savepoint is a block's, and ends with it.
         callbacks: what to call once this is known to be committed.
-        seen: objects that were loaded after an opaque write, and so may show what it wrote.
+        is_leaky: rows read from now on may show writes of it that the journal knows nothing of,
+            or whose objects have left the session.
+        deleted: classes whose rows were deleted; the store may have carried that on to others.
     """
 
     __slots__ = (
         "callbacks",
+        "deleted",
         "entries",
         "is_block",
+        "is_leaky",
         "memos",
         "opaque",
         "poison",
         "savepoint",
-        "seen",
     )
 
     def __init__(self, savepoint: str | None = None) -> None:
@@ -249,24 +288,53 @@ class Frame:
         self.poison: BaseException | None = None
         self.is_block = False
         self.callbacks: list[Callable[[], Any]] = []
-        self.seen: list[Any] = []
+        self.is_leaky = False
+        self.deleted: set[Mapper] = set()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was written in it."""
         return not self.entries and not self.opaque
 
+    def shows_in(self, mapper: Mapper) -> bool:
+        """Whether rows of a class may show what was done beyond what the journal knows."""
+        return self.is_leaky or bool(self.deleted and _is_reached(mapper, self.deleted, set()))
+
     def undo(self, ledger: Ledger) -> None:
         """Make the bookkeeping what it was when the frame was opened."""
         while self.entries:
             self.entries.pop().undo(ledger)
+        self.is_leaky = False
+        self.deleted.clear()
 
     def absorb(self, inner: Frame) -> None:
         """Take over what a released savepoint did."""
         self.entries.extend(inner.entries)
         self.opaque = self.opaque or inner.opaque
         self.callbacks.extend(inner.callbacks)
-        self.seen.extend(inner.seen)
+        self.is_leaky = self.is_leaky or inner.is_leaky
+        self.deleted |= inner.deleted
+
+
+def _is_reached(mapper: Mapper, deleted: set[Mapper], asked: set[Mapper]) -> bool:
+    """Whether the store changes rows of a class when rows of others are deleted."""
+    asked.add(mapper)
+    return any(
+        key.on_delete in CARRIED_ON
+        and (
+            key.target in deleted
+            or (key.target not in asked and _is_reached(key.target, deleted, asked))
+        )
+        for key in mapper.foreign_keys
+    )
+
+
+def _copied(value: Any) -> Any:
+    """A value that stays what it is, whatever is done to the one it was copied from.
+
+    Scalars are their own copies, and what is still raw nobody has seen.
+    """
+    return value if value is MISSING or type(value) is Raw else deepcopy(value)
 
 
 def unfill(obj: Any, column: MappedColumn) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from weakref import ref
 
 from uow.errors import ObjectStateError, UnknownFieldError, ValidationError
@@ -63,7 +63,6 @@ class Raw:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
 
 
 class Codecs(Protocol):
@@ -294,7 +293,7 @@ class Alone:
         record.note(obj, name, value)
         set_state(obj, record)
 
-    def decoder(self, column: MappedColumn) -> None:  # noqa: ARG002 - as in `Home`
+    def decoder(self, column: MappedColumn) -> None:
         """Values of such objects were never raw."""
 
     def lazily_read(self, obj: Model, name: str, raw: Any) -> None:
@@ -403,7 +402,7 @@ def state_of(obj: object) -> ObjectState:
         ObjectStateError: it is not an object of a mapped class.
     """
     try:
-        found: ObjectState = obj._uow_state  # type: ignore[attr-defined]
+        found: ObjectState = cast("Model", obj)._uow_state
     except AttributeError:
         raise ObjectStateError(
             f"a session holds objects of mapped classes, not {type(obj).__name__}"
