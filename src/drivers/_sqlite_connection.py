@@ -26,7 +26,6 @@ from uow.drivers._sqlite_handle import Cursor, Handle, code_of
 from uow.drivers._sqlite_state import (
     FIRST_SLICE,
     MANY_PARAMETERS,
-    SLOW,
     STEPS_A_TICK,
     UNDO_INLINE,
     Meter,
@@ -171,7 +170,7 @@ class SQLiteConnection:
             if len(rows) == size:
                 await self._read_on(cursor, rows)
         except apsw.InterruptError:
-            self._state.note(statement.sql, 2 * SLOW)
+            self._state.note_limit(statement.sql)
             return None
         except apsw.BusyError:
             return None
@@ -237,7 +236,8 @@ class SQLiteConnection:
         database = self._database
 
         def run(rows: Sequence[Sequence[object]], job: Job[None] | None) -> None:
-            result.extend(database.executemany(many.sql, _until_cancelled(rows, job)).fetchall())
+            source = rows if job is None else _until_cancelled(rows, job)
+            result.extend(database.executemany(many.sql, source).fetchall())
 
         await self._run_many(many, run, result.clear)
         return result
@@ -250,7 +250,7 @@ class SQLiteConnection:
 
         def run(rows: Sequence[Sequence[object]], job: Job[None] | None) -> None:
             def feed() -> Iterator[Sequence[object]]:
-                for row in _until_cancelled(rows, job):
+                for row in rows if job is None else _until_cancelled(rows, job):
                     yield row
                     # SQLite asks for the next row when this one is done.
                     note(changes())
@@ -323,7 +323,10 @@ class SQLiteConnection:
                 state.note(sql, time.perf_counter() - start)
                 return result
             if not is_autocommitted:
-                return await self._in_thread(call)
+                start = time.perf_counter()
+                result = await self._in_thread(call)
+                state.note(sql, time.perf_counter() - start)
+                return result
             # Locked means that nothing was done, so asking again is waiting, not repeating.
             return await self._when_unlocked(partial(self._in_thread, call))
         except UowError:
@@ -363,7 +366,7 @@ class SQLiteConnection:
                 try:
                     return self._run_raw(statement, only_read=True)
                 except apsw.InterruptError:
-                    self._state.note(statement.sql, 2 * SLOW)
+                    self._state.note_limit(statement.sql)
                 except apsw.BusyError:
                     pass  # the thread asks again
             return await self._when_unlocked(in_thread)

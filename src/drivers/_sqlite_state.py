@@ -46,6 +46,9 @@ NO_LIMIT: Final = 1 << 60
 UNDO_INLINE: Final = 10_000
 """Changed rows of a transaction up to which ROLLBACK TO runs inline."""
 
+STRIKES: Final = 3
+"""How often in a row a text must be slow inline to go to the thread; once may be a busy machine."""
+
 REMEMBERED: Final = 1_000
 """Slow texts that are known by heart."""
 
@@ -98,7 +101,7 @@ class SQLiteState:
 
     __slots__ = (
         "_last_turn",
-        "_slow",
+        "_strikes",
         "busy_timeout",
         "is_inline",
         "rolls_back_quickly",
@@ -119,7 +122,7 @@ class SQLiteState:
         self.waits_for_disk = waits_for_disk
         self.rolls_back_quickly = rolls_back_quickly
         self.writers = Writers()
-        self._slow: set[str] = set()
+        self._strikes: dict[str, int] = {}
         self._last_turn = 0.0
 
     async def checkpoint(self) -> None:
@@ -132,13 +135,20 @@ class SQLiteState:
 
     def may_inline(self, sql: str) -> bool:
         """Whether a text has not proved slow."""
-        return self.is_inline and sql not in self._slow
+        return self.is_inline and self._strikes.get(sql, 0) < STRIKES
 
     def note(self, sql: str, seconds: float) -> None:
         """Note how long a text took, inline or in a thread."""
         if seconds > SLOW:
-            if len(self._slow) >= REMEMBERED:
-                self._slow.clear()
-            self._slow.add(sql)
-        elif seconds < QUICK:
-            self._slow.discard(sql)
+            self._strike(sql, self._strikes.get(sql, 0) + 1)
+        elif seconds < QUICK and self._strikes:
+            self._strikes.pop(sql, None)
+
+    def note_limit(self, sql: str) -> None:
+        """Note that a text ran into the limit of steps, which no accident of timing explains."""
+        self._strike(sql, STRIKES)
+
+    def _strike(self, sql: str, count: int) -> None:
+        if len(self._strikes) >= REMEMBERED:
+            self._strikes.clear()
+        self._strikes[sql] = count

@@ -186,7 +186,9 @@ class SQLiteDriver:
         opening = _Opening()
         worker = Worker("uow sqlite", opening.interrupt)
         try:
-            database = await worker.run(partial(self._open, opening))
+            # It may wait for a lock inside SQLite, which hears no interrupt then. Cancelled, it is
+            # left alone: nobody else knows the connection, and the thread closes it.
+            database = await worker.run(partial(self._open, opening), may_interrupt=False)
         except Abandoned as abandoned:
             worker.stop(opening.close)
             raise abandoned.cancellation from None

@@ -27,7 +27,7 @@ _BUILT_IN: Final = {
     "memory": "uow.drivers.memory:create",
     "sqlite": "uow.drivers.sqlite:create",
 }
-"""What ships with the library, for a source tree without metadata."""
+"""What ships with the library: found without a look at every installed package's metadata."""
 
 _EXTRAS: Final = {"sqlite": "sqlite"}
 """The extra of this distribution that brings a driver's client library."""
@@ -51,7 +51,8 @@ class Database:
         pool_idle_check: seconds of idleness after which a connection is tested before use.
         pool_waiters: how many tasks may wait for a connection. None is no limit.
         commit_timeout: seconds a COMMIT may take before its outcome is given up as unknown.
-        cleanup_timeout: seconds a ROLLBACK may take before the connection is cut off.
+        cleanup_timeout: seconds a ROLLBACK, or a reset on return to the pool, may take before the
+            connection is cut off.
         **options: the driver's own, as also written in the query of the URL.
 
     Attributes:
@@ -103,6 +104,7 @@ class Database:
             max_lifetime=pool_lifetime,
             idle_check=pool_idle_check,
             max_waiters=pool_waiters,
+            cleanup_budget=cleanup_timeout,
             name=str(self.url),
         )
         self._is_open = False
@@ -264,27 +266,22 @@ def default_database() -> Database:
 
 
 def _driver_factory(scheme: str) -> DriverFactory:
-    targets = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    """Find who makes drivers for a scheme. Our own come first: nobody takes their names."""
     try:
-        if scheme in targets:
-            found: DriverFactory = targets[scheme].load()
-            return found
         if scheme in _BUILT_IN:
             module, _, name = _BUILT_IN[scheme].partition(":")
             built_in: DriverFactory = getattr(import_module(module), name)
             return built_in
+        points = entry_points(group=ENTRY_POINTS)
+        for point in points:
+            if point.name == scheme:
+                found: DriverFactory = point.load()
+                return found
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(scheme)
         remedy = f"pip install 'uow[{extra}]'" if extra else f"pip install {error.name}"
         raise DriverError(
             f"{scheme}:// needs the package {error.name}, which is not installed: {remedy}"
         ) from error
-    known = ", ".join(f"{name}://" for name in sorted({*targets, *_BUILT_IN}))
+    known = ", ".join(f"{name}://" for name in sorted({*_BUILT_IN, *(p.name for p in points)}))
     raise DriverError(f"no driver is installed for {scheme}://; there are {known}")
-
-
-def drivers() -> dict[str, str]:
-    """Name every scheme that can be used, and where its driver comes from."""
-    found = dict(_BUILT_IN)
-    found.update({point.name: point.value for point in entry_points(group=ENTRY_POINTS)})
-    return dict(sorted(found.items()))

@@ -413,8 +413,10 @@ async def test_cancelled_while_opening(path: Path, driver: SQLiteDriver) -> None
     holder = apsw.Connection(str(path))
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("BEGIN EXCLUSIVE")
+    start = time.perf_counter()
     with anyio.move_on_after(0.05) as scope:
         await make(path, busy_timeout=5).connect()
+    assert time.perf_counter() - start < 0.05 + LIMIT
     holder.execute("ROLLBACK")
     holder.close()
 

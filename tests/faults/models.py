@@ -27,7 +27,7 @@ class Entry(Table):
         name = "fault_entries"
 
     code: Mapped[str] = Column(primary_key=True)
-    account_id: Mapped[int] = Column(foreign_key="fault_accounts.id")
+    account_id: Mapped[int] = Column(foreign_key=Account.id)
     text: Mapped[str] = Column(default="")
 
 

@@ -133,7 +133,7 @@ async def test_cancelled_at_any_point_of_the_driver(
                 break
             assert run.cancelled, f"the cancellation at point {number} was swallowed"
             await check(world, run, sessions, allowed)
-        assert number > 4
+        assert number > 2
         assert world.rows() == allowed[1]
 
 
@@ -169,7 +169,6 @@ async def test_cancelled_at_any_time_under_latency(
     async with opened("memory", tmp_path) as world:
         allowed = await results(world, program)
         world.driver.faults.chaos(seed=1, rate=1.0, actions=[lambda: Delay(0.0004)])
-        stored = 0
         for tenth in range(400):
             world.reset()
             sessions.clear()
@@ -189,8 +188,6 @@ async def test_cancelled_at_any_time_under_latency(
                 tasks.cancel_scope.cancel()
             assert overrun < 1 or not run.cancelled
             await check(world, run, sessions, allowed)
-            if world.rows() == allowed[1] or not run.cancelled:
-                stored += 1
             if not run.cancelled:
                 break
         assert not run.cancelled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from uow.mapping.hydration import Reader, make_hydrator, make_overwriter, make_reader
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from uow.tracking.state import Record
 
 __all__ = ["Codec", "Codecs", "codecs_of"]
+
+
+class Sifted(NamedTuple):
+    """What `Codec.sift` found."""
+
+    changed: dict[tuple[MappedColumn, ...], list[Any]]
+    unchanged: list[Record]
+    rest: list[Record]
 
 
 class Codec:
@@ -92,37 +100,64 @@ class Codec:
         """Whether the key of a new object is made in Python."""
         return all(c in columns for c in self.mapper.key)
 
-    def changed(self, record: Record) -> tuple[MappedColumn, ...] | None:
-        """The column of a record that has changed, where that is quickly told.
-
-        That is the most frequent case by far: one field was written, it is no value that can
-        change without a word, and what it holds fits.
+    def sift(self, records: Iterable[Record]) -> Sifted:
+        """Tell which objects have changed in one field that fits, the most frequent case by far.
 
         Returns:
-            The column, or nothing if it holds what it held; None: look closer.
+            Objects by the column that changed, records of objects that hold what they held, and
+            records that need a closer look.
         """
-        noted = record.noted
-        if noted is None or len(noted) != 1 or record.watched is not None:
-            return None
-        ((name, old),) = noted.items()
-        columns = self._by_name[name]
-        column = columns[0]
-        try:
-            now = column.get_slot(record.obj)
-            if old is now:
-                return ()
-            if type(old) is not type(now):
-                return None if now is None or column.checker(now) is not now else columns
-            if same_value(old, now):
-                return ()
-            return columns if column.checker(now) is now else None
-        except (AttributeError, ValueError):
-            return None
+        changed: dict[tuple[MappedColumn, ...], list[Any]] = {}
+        unchanged: list[Record] = []
+        rest: list[Record] = []
+        by_name: dict[str, list[Record]] = {}
+        for record in records:
+            noted = record.noted
+            if noted is None or len(noted) != 1 or record.watched is not None:
+                rest.append(record)
+                continue
+            (name,) = noted
+            found = by_name.get(name)
+            if found is None:
+                by_name[name] = [record]
+            else:
+                found.append(record)
+        for name, found in by_name.items():
+            columns = self._by_name[name]
+            objects = self._sift_one(columns[0], found, unchanged, rest)
+            if objects:
+                changed[columns] = objects
+        return Sifted(changed, unchanged, rest)
+
+    def _sift_one(
+        self,
+        column: MappedColumn,
+        records: Iterable[Record],
+        unchanged: list[Record],
+        rest: list[Record],
+    ) -> list[Any]:
+        """The objects that hold another value in a column; the others go into the two lists."""
+        name = column.attribute
+        get = column.get_slot
+        check = column.checker
+        objects: list[Any] = []
+        for record in records:
+            obj = record.obj
+            old: Any = record.noted[name]  # type: ignore[index]  # there is one note, this one
+            try:
+                now = get(obj)
+                if old is now or (type(old) is type(now) and same_value(old, now)):
+                    unchanged.append(record)
+                elif now is not None and check(now) is now:
+                    objects.append(obj)
+                else:
+                    rest.append(record)
+            except (AttributeError, ValueError):
+                rest.append(record)
+        return objects
 
     def columns_of(self, names: Sequence[str]) -> tuple[MappedColumn, ...]:
         """The columns of these fields, in the mapper's order; equal sets give one tuple."""
-        if not names:
-            return ()
         if len(names) == 1:
             return self._by_name[names[0]]
         found = sorted((self._by_name[name][0] for name in names), key=lambda c: c.position)

@@ -78,7 +78,7 @@ class HookCaller:
                     await call(function, self._session())
 
     async def _call_for(self, event: str, obj: Any) -> None:
-        class_: type[Any] = type(obj)
+        class_: type[Any] = obj.__class__
         for function in object_hooks(class_, event):
             await call(function, obj)
         for function in (*session_hooks.get(event), *self.own.get(event)):

@@ -140,20 +140,27 @@ def _updates(
     groups: dict[tuple[MappedColumn, ...], Step] = {}
     for mapper, records in groupby(ledger.changed, _mapper_of_record):
         codec = codecs.of(mapper)
-        for record in records:
-            columns = codec.changed(record)
-            if columns is None:
-                names = changed_names(record, codecs)
-                _check(record.obj, names, mapper, problems)
-                columns = codec.columns_of(names)
-            if not columns:
+        sifted = codec.sift(records)
+        unchanged += sifted.unchanged
+        for columns, objects in sifted.changed.items():
+            _group(groups, mapper, columns).objects.extend(objects)
+        for record in sifted.rest:
+            names = changed_names(record, codecs)
+            if not names:
                 unchanged.append(record)
                 continue
-            step = groups.get(columns)
-            if step is None:
-                step = groups[columns] = Step(Kind.UPDATE, mapper, columns)
-            step.objects.append(record.obj)
+            _check(record.obj, names, mapper, problems)
+            _group(groups, mapper, codec.columns_of(names)).objects.append(record.obj)
     yield from groups.values()
+
+
+def _group(
+    groups: dict[tuple[MappedColumn, ...], Step], mapper: Mapper, columns: tuple[MappedColumn, ...]
+) -> Step:
+    step = groups.get(columns)
+    if step is None:
+        step = groups[columns] = Step(Kind.UPDATE, mapper, columns)
+    return step
 
 
 def _deletes(ledger: Ledger) -> Iterator[Step]:

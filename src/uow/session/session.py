@@ -198,14 +198,16 @@ class Session:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc_type is None and self._life is Life.OPEN and self._has_unsaved():
-            warnings.warn(
-                f"a session left its block with changes that were not committed; they are rolled "
-                f"back ({self!r})",
-                UncommittedChangesWarning,
-                stacklevel=2,
-            )
-        await self.aclose()
+        try:
+            if exc_type is None and self._life is Life.OPEN and self._has_unsaved():
+                warnings.warn(
+                    "a session left its block with changes that were not committed; they are "
+                    f"rolled back ({self!r})",
+                    UncommittedChangesWarning,
+                    stacklevel=2,
+                )
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Roll back what is open, give the connection back, detach the objects. For good.
@@ -261,6 +263,8 @@ class Session:
         return self._life is Life.OPEN and self._operation is None
 
     def _has_unsaved(self) -> bool:
+        if self._unit.unknown is not None:
+            return False  # what is not known was said, louder
         return self._ledger.was_written or not self._ledger.is_clean
 
     # -- one task at a time

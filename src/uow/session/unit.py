@@ -17,6 +17,7 @@ from uow.errors import (
     Outcome,
     QueryError,
     TransactionPoisonedError,
+    UowError,
 )
 from uow.session.flush import Flush
 from uow.session.plan import make_plan
@@ -412,8 +413,12 @@ class Unit:
             else:
                 self._lost(poison or ObjectStateError("the transaction was lost"))
         if not keep and kept:
-            # Rolled back to, and now forgotten; nothing hangs on it any more.
-            await self.channel.release_savepoint(cast("str", frame.savepoint))
+            # Rolled back to, and now forgotten; nothing hangs on it any more, so an error here is
+            # not the caller's, who may have one of its own.
+            try:
+                await self.channel.release_savepoint(cast("str", frame.savepoint))
+            except UowError as error:
+                self._failed(error, keeps=True)
 
     def _poison_outside(self, frame: Frame) -> BaseException | None:
         frames = self.ledger.frames

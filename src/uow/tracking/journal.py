@@ -236,13 +236,13 @@ class Memo:
             self._kept = None if state.kept is None else dict(state.kept)
             self._watched = None if state.watched is None else dict(state.watched)
         mapper: Mapper = mapper_of(obj)
-        self._values = [(column, _copied(read_slot(obj, column))) for column in mapper.columns]
+        self._values = [(c, _copied(c, read_slot(obj, c))) for c in mapper.columns]
 
     def restore(self, ledger: Ledger) -> None:
         """Make the object that again."""
         obj = self.obj
         for column, value in self._values:
-            write_slot(obj, column, _copied(value))
+            write_slot(obj, column, _copied(column, value))
         mapper_of(obj).mark(obj)
         record = ledger.adopt(obj, self._stored)
         record.stored = self._stored
@@ -329,12 +329,11 @@ def _is_reached(mapper: Mapper, deleted: set[Mapper], asked: set[Mapper]) -> boo
     )
 
 
-def _copied(value: Any) -> Any:
-    """A value that stays what it is, whatever is done to the one it was copied from.
-
-    Scalars are their own copies, and what is still raw nobody has seen.
-    """
-    return value if value is MISSING or type(value) is Raw else deepcopy(value)
+def _copied(column: MappedColumn, value: Any) -> Any:
+    """A value that stays what it is, whatever is done to the one it was copied from."""
+    if not column.is_lazy or value is MISSING or type(value) is Raw:
+        return value
+    return deepcopy(value)
 
 
 def unfill(obj: Any, column: MappedColumn) -> None:
