@@ -78,8 +78,8 @@ _TYPE_NAMES: Final[codecs.TypeTable[str]] = {
 def array_text(items: Sequence[object]) -> str:
     r"""Write an array as PostgreSQL reads it ("Array Input and Output Syntax", 8.15.6).
 
-    >>> array_text([1, None, 'a"b'])
-    '{1,NULL,"a\\"b"}'
+    >>> print(array_text([1, None, 'a"b']))
+    {1,NULL,"a\"b"}
     """
     return "{" + ",".join([_array_item(item) for item in items]) + "}"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
-from weakref import WeakKeyDictionary
 
 from uow.dialects._names import Quoter
 from uow.dialects.base import Capabilities, Compiled, Decoder, Encoder, GetStatement
@@ -46,7 +45,6 @@ class SqlDialect(ABC):
     def __init__(self) -> None:
         self._encoders: dict[ColumnType, Encoder | None] = {}
         self._decoders: dict[ColumnType, Decoder | None] = {}
-        self._texts: WeakKeyDictionary[Mapper, dict[Hashable, object]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -143,9 +141,9 @@ class SqlDialect(ABC):
 
     def kept(self, mapper: Mapper, key: Hashable, make: Callable[[], R]) -> R:
         """Answer what was made for a mapper before, or make it now."""
-        texts = self._texts.get(mapper)
+        texts: dict[Hashable, object] | None = mapper.kept.get(self)
         if texts is None:
-            texts = self._texts[mapper] = {}
+            texts = mapper.kept[self] = {}
         found = texts.get(key, _UNSET)
         if found is _UNSET:
             found = texts[key] = make()

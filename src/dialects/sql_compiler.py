@@ -77,7 +77,7 @@ class SqlCompiler(SqlFunctions):
         """Say what a select yields."""
         mapper = select.entity_mapper
         if mapper is not None:
-            return tuple(ResultColumn(c.attribute, c.type) for c in mapper.columns)
+            return self.dialect.kept(mapper, "result", lambda: _entity_columns(mapper))
         return _result_columns(select.columns)
 
     def subquery(self, select: Select, *, yields_rows_only: bool = False) -> str:
@@ -131,8 +131,12 @@ class SqlCompiler(SqlFunctions):
         """Compile what is selected."""
         mapper = select.entity_mapper
         if mapper is not None and select.entity is not None:
-            name = self.quote(self._scopes[-1][id(select.entity)])
-            texts = [f"{name}.{self.quote(column.name)}" for column in mapper.columns]
+            name = self._scopes[-1][id(select.entity)]
+            if not unique_names:
+                return self.dialect.kept(
+                    mapper, ("list", name), lambda: ", ".join(self.entity_list(mapper, name))
+                )
+            texts = self.entity_list(mapper, name)
         else:
             texts = [self.selected(column, select) for column in select.columns]
         if unique_names:
@@ -141,6 +145,11 @@ class SqlCompiler(SqlFunctions):
                 for number, text in enumerate(texts, 1)
             ]
         return ", ".join(texts)
+
+    def entity_list(self, mapper: Mapper, name: str) -> list[str]:
+        """Give every column of a table that goes by a name."""
+        table = self.quote(name)
+        return [f"{table}.{self.quote(column.name)}" for column in mapper.columns]
 
     def selected(self, column: AnyExpression, select: Select) -> str:
         """Compile one selected expression, with its name."""
@@ -342,6 +351,10 @@ class SqlCompiler(SqlFunctions):
     def raw_value(self, value: object, type_: ColumnType | None) -> str:
         """Bind a value in a user's text: the text says what it is, so no cast stands beside it."""
         return self.mark(self.encode(value, type_))
+
+
+def _entity_columns(mapper: Mapper) -> tuple[ResultColumn, ...]:
+    return tuple(ResultColumn(column.attribute, column.type) for column in mapper.columns)
 
 
 def _result_columns(columns: tuple[AnyExpression, ...]) -> tuple[ResultColumn, ...]:

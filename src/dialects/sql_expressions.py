@@ -97,7 +97,7 @@ class SqlExpressions(ABC):
         # With the node, so that it lives as long as its number and no other takes its `id`.
         self._once: dict[tuple[int, str], tuple[object, str]] = {}
         self._alias_count = 0
-        self._methods = self.methods()
+        self._methods = _method_names(type(self), self.methods)
 
     def methods(self) -> dict[type, Callable[[Any], str]]:
         """Say which method compiles which class of node."""
@@ -125,10 +125,11 @@ class SqlExpressions(ABC):
 
     def expression(self, node: AnyExpression) -> str:
         """Compile any expression."""
-        method = self._methods.get(type(node))
-        if method is None:
+        name = self._methods.get(type(node))
+        if name is None:
             raise QueryError(f"{type(node).__name__} cannot stand in a statement")
-        return method(node)
+        text: str = getattr(self, name)(node)
+        return text
 
     def operand(self, node: AnyExpression) -> str:
         """Compile what stands beside an operator, in brackets if it is an operator itself."""
@@ -383,6 +384,20 @@ class SqlExpressions(ABC):
     @abstractmethod
     def like(self, node: Like) -> str:
         """Compile LIKE and ILIKE."""
+
+
+_names_of_methods: dict[type, dict[type, str]] = {}
+
+
+def _method_names(
+    compiler: type, methods: Callable[[], dict[type, Callable[[Any], str]]]
+) -> dict[type, str]:
+    # A compiler is made for each statement, its table of methods once for its class.
+    names = _names_of_methods.get(compiler)
+    if names is None:
+        names = {node: method.__name__ for node, method in methods().items()}
+        _names_of_methods[compiler] = names
+    return names
 
 
 def unlabelled(node: AnyExpression) -> AnyExpression:

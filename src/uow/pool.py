@@ -276,9 +276,10 @@ class Pool:
         return connection
 
     def _take_in_hand(self) -> _Slot | None:
-        """Take an idle connection, or room for a new one; None: wait for your turn."""
-        if self._waiters:
-            return None
+        """Take an idle connection, or room for a new one; None: wait for your turn.
+
+        While anybody waits there is neither: both go to the first in line as they come free.
+        """
         if self._idle:
             slot = self._idle.pop()
         elif len(self._loans) + self._cleaning + self._in_hand < self.max_size:

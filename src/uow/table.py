@@ -12,7 +12,7 @@ from uow.errors import NotFoundError, UnknownFieldError
 from uow.mapping.mapper import mapper_of
 from uow.query.builder import Query
 from uow.session.active import ambient_executor, unit
-from uow.tracking.state import Tracked
+from uow.tracking.state import State, Tracked, state_of
 
 if TYPE_CHECKING:
     from uow.expressions import Expression
@@ -66,7 +66,8 @@ class Table(Tracked, mapped=False):
             ObjectStateError: it was never stored.
         """
         async with unit(writes=False) as session:
-            if self not in session:
+            found = state_of(self)
+            if found.owner is None and found.stored is State.PERSISTENT:
                 session.add(self)
             await session.refresh(self)
         return self

@@ -309,13 +309,13 @@ async def test_swallowed_statement_error_poisons(database: Database, models: Mod
 
 async def test_poisoned_block_raises(database: Database, models: ModuleType) -> None:
     """Trap 29: a block with a swallowed error does not exit cleanly with no rows."""
-    await store(database, models.Slot(id=1, position=1))
+    await store(database, models.Slot(id=1, position=1), models.Slot(id=2, position=2))
     with pytest.raises(TransactionPoisonedError):
         async with Session.begin(database) as session:
             session.add(models.Note(text="a"))
             await session.flush()
             with pytest.raises(ConstraintError):
-                await session.find(models.Slot).update({"position": None, "id": None}, all=True)
+                await session.find(models.Slot).update({"position": 5}, all=True)
 
     assert await rows(database, models.Note.text) == []
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.dialects.models import Book, Counter, Everything, Line
 from tests.dialects.store import Store
+from uow.dialects._postgresql_types import array_text
 from uow.dialects.base import dialect_for
-from uow.dialects.postgresql import array_text
 from uow.errors import QueryError
 from uow.mapping.mapper import mapper_of
 from uow.query.statements import DeleteRows, InsertRows, UpdateRows
@@ -130,8 +130,10 @@ def test_mysql_text() -> None:
         ("sqlite", 'INSERT INTO "counters" DEFAULT VALUES RETURNING "counters"."id"'),
         (
             "postgresql",
-            'INSERT INTO "counters" SELECT FROM generate_series(1, $1::bigint) RETURNING '
-            '"counters"."id"',
+            (
+                'INSERT INTO "counters" SELECT FROM generate_series(1, $1::bigint) RETURNING '
+                '"counters"."id"'
+            ),
         ),
         ("mariadb", "INSERT INTO `counters` () VALUES (), () RETURNING `counters`.`id`"),
     ],
@@ -172,7 +174,7 @@ def test_arrays_and_ranges_travel_as_text_in_a_postgresql_batch() -> None:
         "v.c3::int8range FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS "
         "v(c1, c2, c3, n) ORDER BY v.n"
     )
-    assert statement.parameters == [[1, 2], ['{"1",NULL}', None], ["[1,2)", None]]
+    assert statement.parameters == [[1, 2], ["{1,NULL}", None], ["[1,2)", None]]
     assert array_text(['a"\\', True, [b"\xff"]]) == '{"a\\"\\\\",true,{"\\\\xff"}}'
 
 
@@ -256,6 +258,8 @@ def test_locks() -> None:
     assert skipping.sql.endswith(" FOR UPDATE SKIP LOCKED")
     with pytest.raises(QueryError):
         postgresql.get_statement(books, for_update=True, skip_locked=True, nowait=True)
-    for option in ("nowait", "skip_locked"):
-        with pytest.raises(QueryError, match=option):
-            dialect_for("sqlite").get_statement(books, for_update=True, **{option: True})
+    sqlite = dialect_for("sqlite")
+    with pytest.raises(QueryError, match="nowait"):
+        sqlite.get_statement(books, for_update=True, nowait=True)
+    with pytest.raises(QueryError, match="skip_locked"):
+        sqlite.get_statement(books, for_update=True, skip_locked=True)

@@ -1201,7 +1201,7 @@ CASES = [
 ]
 
 
-def _named(cases: list[Case]) -> Any:
+def _named(cases: list[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case_", cases, ids=[case_.name for case_ in cases])
 
 

@@ -740,6 +740,25 @@ async def test_a_text_that_proved_slow_goes_to_the_thread(connection: SQLiteConn
     assert seen[-1] == here
 
 
+async def test_a_write_inline_is_never_cut_short(connection: SQLiteConnection) -> None:
+    """V6: the limit of steps is for reads; a write that it cut short would end its transaction."""
+    await connection.execute(
+        Statement(
+            "CREATE TRIGGER heavy AFTER INSERT ON t BEGIN UPDATE t SET a ="
+            " (WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+            " LIMIT 300000) SELECT count(*) FROM numbers) WHERE id = new.id; END"
+        )
+    )
+    await connection.begin(WRITE)
+    for _ in range(5):
+        assert await connection.execute(Statement("INSERT INTO t (a) VALUES (1)")) == 1
+    await connection.execute_many(Many("INSERT INTO t (a) VALUES (?1)", [(1,)] * 3))
+    await connection.commit()
+
+    assert await connection.fetch(Statement("SELECT DISTINCT a FROM t", reads=True)) == [(300000,)]
+    assert await count(connection) == 8
+
+
 async def test_commit_waits_for_the_disk_in_the_thread(connection: SQLiteConnection) -> None:
     """A COMMIT of writes is not made on the event loop; one without writes may be."""
     seen: list[int] = []

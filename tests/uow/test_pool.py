@@ -308,7 +308,8 @@ async def test_a_swallowed_cancellation_is_raised_all_the_same(
 ) -> None:
     """F15: a client library that swallows the cancellation does not keep it from the caller."""
     pool = Pool(driver.connect, max_size=1)
-    driver.faults.before("connect", AbsorbCancel(times))
+    # At the last point of connecting: nothing after it would notice.
+    driver.faults.after("connect", AbsorbCancel(times))
     passed = False
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -330,8 +331,7 @@ async def test_a_swallowed_task_cancel_is_raised_all_the_same(
     import asyncio
 
     pool = Pool(driver.connect, max_size=1)
-    hang = AbsorbCancel()
-    driver.faults.before("connect", hang)
+    driver.faults.after("connect", AbsorbCancel())
     task = asyncio.create_task(pool.acquire())
     await asyncio.sleep(0.01)
     task.cancel()
@@ -473,15 +473,15 @@ async def test_a_bump_spares_nobody(driver: MemoryDriver) -> None:
 
 async def test_lifetime(driver: MemoryDriver) -> None:
     """R14: a connection past its lifetime is not given out again."""
-    pool = Pool(driver.connect, max_lifetime=0.01)
+    pool = Pool(driver.connect, max_lifetime=0.5)
     old = await pool.acquire()
     assert pool.release_nowait(old)
-    await anyio.sleep(0.02)
+    await anyio.sleep(0.6)
     new = await pool.acquire()
 
     assert new is not old
     assert old.is_closed
-    await anyio.sleep(0.02)
+    await anyio.sleep(0.6)
     await pool.release(new)
     assert new.is_closed
     assert_balanced(pool)

@@ -103,8 +103,8 @@ class MappedColumn:
 
     @cached_property
     def is_fixed(self) -> bool:
-        """Whether a stored row keeps its value: the key, and what the store generates."""
-        return self.primary_key or self.generated is not None
+        """Whether users cannot set it on a stored row: the key, the version, what is generated."""
+        return self.primary_key or self.version or self.generated is not None
 
     @property
     def is_lazy(self) -> bool:
@@ -256,6 +256,8 @@ class Mapper:
         identity: answers an object's key: the plain value, or a tuple for a composite one.
         initial_state: the `_uow_state` of a new object.
         sources: the generated functions' texts by name.
+        kept: what a dialect makes for this mapper (texts of statements), by dialect: kept here it
+            goes when the mapper does, though it refers to the mapper's columns.
         resolver: finds the types that were not known at definition.
     """
 
@@ -281,6 +283,7 @@ class Mapper:
     identity: Callable[[Any], Any] = attrs.field(init=False)
     initial_state: Any = attrs.field(default=None, init=False)
     sources: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
+    kept: dict[Any, Any] = attrs.field(factory=dict[Any, Any], init=False)
     is_configured: bool = attrs.field(default=False, init=False)
     alias: str | None = attrs.field(default=None, init=False)
     resolver: Callable[[Mapper], None]

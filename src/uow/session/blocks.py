@@ -39,10 +39,18 @@ class SavepointBlock:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.leave(keep=exc_type is None)
+
+    async def leave(self, *, keep: bool) -> None:
+        """End the block: keep what was done in it, or undo that. Nothing if it is over.
+
+        Args:
+            keep: flush and release the savepoint; else roll back to it.
+        """
         frame = self._frame
         if frame is None or not self.is_open:
             return
-        if exc_type is not None:
+        if not keep:
             await self._session._roll_back_to(frame, keep=False)
             return
         try:
@@ -220,11 +228,14 @@ class Transaction:
         session: the session it is in.
     """
 
-    __slots__ = ("_is_over", "_owns_session", "session")
+    __slots__ = ("_is_over", "_nested", "_owns_session", "session")
 
-    def __init__(self, session: Session, *, owns_session: bool) -> None:
+    def __init__(
+        self, session: Session, *, owns_session: bool, nested: SavepointBlock | None = None
+    ) -> None:
         self.session = session
         self._owns_session = owns_session
+        self._nested = nested
         self._is_over = False
 
     def __repr__(self) -> str:
@@ -264,12 +275,16 @@ class Transaction:
         await self.session._roll_back_to(savepoint._frame, keep=True)
 
     async def commit(self) -> None:
-        """Commit; the transaction is over.
+        """Commit, or keep what was done if this is part of another transaction; it is over.
 
         Raises:
             UowError: as `Session.commit`; the transaction is rolled back then.
         """
         self._check()
+        if self._nested is not None:
+            self._is_over = True
+            await self._nested.leave(keep=True)
+            return
         try:
             await self.session.commit()
         except BaseException:
@@ -279,7 +294,12 @@ class Transaction:
 
     async def rollback(self) -> None:
         """Roll back; the transaction is over. Nothing if it already is."""
-        if not self._is_over:
+        if self._is_over:
+            return
+        if self._nested is not None:
+            self._is_over = True
+            await self._nested.leave(keep=False)
+        else:
             await self._end(rollback=True)
 
     async def _end(self, *, rollback: bool) -> None:

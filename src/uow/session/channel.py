@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -17,8 +17,10 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from uow.errors import (
     CommitUnknownError,
     ConnectionLostError,
+    DriverError,
     Outcome,
     Phase,
+    SessionClosedError,
     UowError,
 )
 from uow.statement import Many, Statement
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Channel"]
 
 T = TypeVar("T")
+
+SAYS_NOTHING: Final = (ConnectionLostError, DriverError)
+"""Errors that do not tell whether the store had done what it was asked for."""
 
 
 class Channel:
@@ -64,13 +69,8 @@ class Channel:
     async def fetch(self, statement: Statement, phase: Phase = Phase.QUERY) -> list[Row]:
         """Run a statement and return its rows."""
         self._tell(statement)
-        connection = self.connection
-        if connection is not None:
-            try:
-                return await connection.fetch(statement)
-            except UowError as error:
-                mark(error, phase)
-                raise
+        if self.connection is not None:
+            return await self._inside(lambda connection: connection.fetch(statement), phase)
         return await self._borrowed(lambda borrowed: borrowed.fetch(statement), phase)
 
     async def fetch_apart(self, statement: Statement) -> list[Row]:
@@ -80,13 +80,8 @@ class Channel:
 
     async def run(self, statement: Statement) -> Rows:
         """Run raw SQL in the open transaction; the driver notes what it does to the connection."""
-        connection = self._open()
         self._tell(statement)
-        try:
-            return await connection.run(statement)
-        except UowError as error:
-            mark(error, Phase.QUERY)
-            raise
+        return await self._inside(lambda connection: connection.run(statement), Phase.QUERY)
 
     async def write(self, statement: Statement | Many, *, returns: bool) -> Any:
         """Run a statement of a flush or a bulk write in the open transaction.
@@ -95,13 +90,10 @@ class Channel:
             The rows, if it returns any; else the count of matched rows (a statement), or one
             count a row of parameters.
         """
-        connection = self._open()
         self._tell(statement)
-        try:
-            return await send(connection, statement, returns=returns)
-        except UowError as error:
-            mark(error, Phase.FLUSH)
-            raise
+        return await self._inside(
+            lambda connection: send(connection, statement, returns=returns), Phase.FLUSH
+        )
 
     def stream(
         self, connection: Connection, statement: Statement, *, batch_size: int
@@ -109,6 +101,25 @@ class Channel:
         """Open a cursor on a connection."""
         self._tell(statement)
         return connection.stream(statement, batch_size=batch_size)
+
+    async def _inside(self, action: Callable[[Connection], Awaitable[T]], phase: Phase) -> T:
+        """Run one statement in the open transaction.
+
+        Raises:
+            SessionClosedError: another task closed the session meanwhile; what was done here is
+                rolled back.
+        """
+        connection = self._open()
+        try:
+            result = await action(connection)
+        except UowError as error:
+            if self.connection is not connection:
+                raise closed_under_us() from error
+            mark(error, phase)
+            raise
+        if self.connection is not connection:
+            raise closed_under_us()
+        return result
 
     async def _borrowed(self, action: Callable[[Connection], Awaitable[T]], phase: Phase) -> T:
         """Run one statement on a connection of the pool, and give it back."""
@@ -196,6 +207,11 @@ class Channel:
         finally:
             await self._give_back(connection)
 
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether a cancellation came during a COMMIT and was not raised yet."""
+        return self._cancelled is not None
+
     def raise_cancelled(self, error: BaseException | None) -> None:
         """Raise the cancellation that came during a COMMIT, if one did.
 
@@ -213,7 +229,8 @@ class Channel:
         error = end.error
         if error is None and end.is_done:
             return end.result
-        if isinstance(error, UowError) and not isinstance(error, ConnectionLostError):
+        is_open = not connection.is_closed and connection.in_transaction
+        if isinstance(error, UowError) and (is_open or not isinstance(error, SAYS_NOTHING)):
             error.outcome = Outcome.NOT_APPLIED
             await self._roll_back(connection)
             mark(error, Phase.COMMIT)
@@ -225,7 +242,7 @@ class Channel:
                 "connection was closed, and the unit may be stored or not"
             )
         raise CommitUnknownError(
-            "the connection was lost while COMMIT was under way; the unit may be stored or not"
+            "nobody answered a COMMIT that was under way; the unit may be stored or not"
         ) from error
 
     async def _give_back(self, connection: Connection) -> None:
@@ -274,26 +291,16 @@ class Channel:
 
     async def savepoint(self) -> str:
         """Set a savepoint in the open transaction; its name is made here."""
-        connection = self._open()
         self.savepoints += 1
         name = f"uow_{self.savepoints}"
         self._tell(f"SAVEPOINT {name}")
-        try:
-            await connection.savepoint(name)
-        except UowError as error:
-            mark(error, Phase.SAVEPOINT)
-            raise
+        await self._inside(lambda connection: connection.savepoint(name), Phase.SAVEPOINT)
         return name
 
     async def release_savepoint(self, name: str) -> None:
         """Keep what was done since a savepoint."""
-        connection = self._open()
         self._tell(f"RELEASE SAVEPOINT {name}")
-        try:
-            await connection.release_savepoint(name)
-        except UowError as error:
-            mark(error, Phase.SAVEPOINT)
-            raise
+        await self._inside(lambda connection: connection.release_savepoint(name), Phase.SAVEPOINT)
 
     async def rollback_to(self, name: str) -> bool:
         """Undo what was done since a savepoint, in bounded time.
@@ -321,7 +328,7 @@ class Channel:
 
     def _open(self) -> Connection:
         if self.connection is None:
-            raise AssertionError("no transaction is open")  # a defect of the session itself
+            raise closed_under_us()
         return self.connection
 
     def _tell(self, sent: Statement | Many | str) -> None:
@@ -368,6 +375,8 @@ async def finish(action: Callable[[], Awaitable[T]], budget: float) -> End[T]:
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
+        # trio's task groups keep a cancellation to themselves that came while they waited.
+        await checkpoint_if_cancelled()
     except BaseException as error:  # noqa: BLE001 - kept, for the caller to raise
         end.cancelled = error
     return end
@@ -382,6 +391,13 @@ async def send(connection: Connection, statement: Statement | Many, *, returns: 
     if returns:
         return await connection.fetch_many(statement)
     return await connection.execute_many(statement)
+
+
+def closed_under_us() -> SessionClosedError:
+    """Say why an operation has no connection any more."""
+    return SessionClosedError(
+        "the session was closed by another task while this was running; it is rolled back"
+    )
 
 
 def mark(error: UowError, phase: Phase) -> None:

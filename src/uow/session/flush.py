@@ -78,8 +78,9 @@ class Flush:
         if len(self._jobs) != 1 or len(self._jobs[0].statements) != 1:
             return None
         statement = self._jobs[0].statements[0]
-        if isinstance(statement, Many) and len(statement.rows) != 1:
-            return None
+        step = self._jobs[0].step
+        if len(step.objects) > 1 and (isinstance(statement, Many) or step.kind is not Kind.INSERT):
+            return None  # rows that match may be followed by one that does not
         return statement
 
     def take(self) -> None:

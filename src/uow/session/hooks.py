@@ -123,9 +123,15 @@ class HookCaller:
         """The commit is known: run what waited for it. Nothing here can undo or hide that."""
         hooks = (*session_hooks.get("after_commit"), *self.own.get("after_commit"))
         functions: list[Callable[[], Any]] = [partial(hook, self._session()) for hook in hooks]
+        interruption: BaseException | None = None
         for function in (*functions, *callbacks):
             try:
                 with self._running():
                     await call(function)
             except Exception:  # noqa: BLE001 - see above; it is logged
                 logger.exception("a hook failed after the commit; the unit is committed")
+            except BaseException as error:  # noqa: BLE001 - raised below
+                # A cancellation ends this one; the others have a right to be told all the same.
+                interruption = interruption or error
+        if interruption is not None:
+            raise interruption

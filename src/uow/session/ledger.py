@@ -266,9 +266,9 @@ class Ledger:
         self.settle(record)
 
     def _decode_all(self, obj: Model, mapper: Mapper) -> None:
-        """Decode what is still raw, before the object moves to a store that reads it otherwise."""
+        """Decode what is still raw, before the object leaves the store that can read it."""
         for column in mapper.columns:
-            if type(read_slot(obj, column)) is Raw:
+            if column.is_lazy and type(read_slot(obj, column)) is Raw:
                 getattr(obj, column.attribute)
 
     def _revive(self, record: Record) -> None:
@@ -307,6 +307,7 @@ class Ledger:
         record = self.own(obj)
         self.delist(record)
         record.become(State.TRANSIENT)
+        self._decode_all(obj, mapper_of(obj))
         record.home = None
         record.watched = None
 
@@ -498,6 +499,7 @@ class Ledger:
                 if isinstance(entry, (Deleted, Forgotten)):
                     for obj in entry.objects:
                         if self.holds(obj) and state_of(obj).stored is State.DELETED:
+                            self._decode_all(obj, mapper_of(obj))
                             set_state(obj, GONE)
         self.frames = [Frame()]
 

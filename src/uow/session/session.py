@@ -549,8 +549,10 @@ class Session:
             A list of objects (or rows) a query, in the order of the queries.
 
         Raises:
-            QueryError: the open transaction holds changes that other connections cannot see.
+            QueryError: the open transaction holds changes that other connections cannot see; or
+                something is no query.
         """
+        selects = [_select_of(query, "fan_out") for query in queries]
         outer = self._claim("fan_out")
         try:
             if self._ledger.was_written:
@@ -560,8 +562,8 @@ class Session:
                 )
             channel = self._unit.channel
             dialect = self._unit.codecs.dialect
-            compiled = [dialect.compile(query.statement) for query in queries]
-            answers: list[list[Any]] = [[] for _ in queries]
+            compiled = [dialect.compile(select) for select in selects]
+            answers: list[list[Any]] = [[] for _ in selects]
             failures: list[BaseException] = []
 
             async def read(number: int, statement: Statement) -> None:
@@ -581,8 +583,8 @@ class Session:
             if failures:
                 raise failures[0]
             return [
-                self._reader.results(query.statement, rows)
-                for query, rows in zip(queries, answers, strict=True)
+                self._reader.results(select, rows)
+                for select, rows in zip(selects, answers, strict=True)
             ]
         finally:
             self._operation = outer
@@ -598,9 +600,14 @@ class Session:
         Args:
             query: what to read.
             batch_size: rows to fetch at a time.
+
+        Raises:
+            QueryError: it is no query, or the size of a batch is none.
         """
         self._check("stream")
-        stream: Stream[R] = Stream(self, query.statement, batch_size)
+        if type(batch_size) is not int or batch_size < 1:
+            raise QueryError("batch_size is the number of rows to fetch at a time, one at least")
+        stream: Stream[R] = Stream(self, _select_of(query, "stream"), batch_size)
         return stream
 
     # -- the executor of queries
@@ -773,3 +780,13 @@ class Session:
         self._check("on_commit")
         self._ledger.frames[-1].callbacks.append(function)
         return function
+
+
+def _select_of(query: object, verb: str) -> Select:
+    """The tree of a query."""
+    tree = query.statement if isinstance(query, Executable) else None
+    if not isinstance(tree, Select):
+        raise QueryError(
+            f"{verb}() takes a query, as session.find() makes it, not {type(query).__name__}"
+        )
+    return tree

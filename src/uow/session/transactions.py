@@ -38,7 +38,7 @@ class transaction:  # noqa: N801 - used like a function: `async with transaction
         QueryError: a level or a database was given inside a session that has its own.
     """
 
-    __slots__ = ("_database", "_isolation", "_nested", "_read_only", "_tx")
+    __slots__ = ("_database", "_isolation", "_read_only", "_tx")
 
     def __init__(
         self,
@@ -51,7 +51,6 @@ class transaction:  # noqa: N801 - used like a function: `async with transaction
         self._isolation = isolation
         self._read_only = read_only
         self._tx: Transaction | None = None
-        self._nested: SavepointBlock | None = None
 
     async def __aenter__(self) -> Transaction:
         outer = current_session()
@@ -61,12 +60,12 @@ class transaction:  # noqa: N801 - used like a function: `async with transaction
             )
             return self._tx
         _refuse_options(outer, self._database, self._isolation, read_only=self._read_only)
+        nested: SavepointBlock | None = None
         if outer._unit.is_explicit or outer.in_transaction:
-            self._nested = outer.begin_nested()
-            await self._nested.__aenter__()
+            nested = await outer.begin_nested().__aenter__()
         else:
             outer._unit.is_explicit = True
-        self._tx = Transaction(outer, owns_session=False)
+        self._tx = Transaction(outer, owns_session=False, nested=nested)
         return self._tx
 
     async def __aexit__(
@@ -78,10 +77,7 @@ class transaction:  # noqa: N801 - used like a function: `async with transaction
         tx = self._tx
         if tx is None or tx.is_over:
             return
-        if self._nested is not None:
-            tx._is_over = True
-            await self._nested.__aexit__(exc_type, exc, traceback)
-        elif exc_type is None:
+        if exc_type is None:
             await tx.commit()
         else:
             await tx.rollback()
@@ -175,17 +171,18 @@ async def run(
 async def _try_once(
     work: Callable[[Session], Awaitable[T]], database: Database | None, isolation: str | None
 ) -> T:
-    result: list[T] = []
-    try:
-        async with Session.begin(database, isolation=isolation, verify_commit=True) as session:
-            result.append(await work(session))
-    except CommitUnknownError as error:
-        outcome = await error.verify()
-        if outcome is Outcome.APPLIED:
-            return result[0]
-        error.outcome = outcome
-        raise
-    return result[0]
+    async with Session.begin(database, isolation=isolation, verify_commit=True) as session:
+        try:
+            result = await work(session)
+        except CommitUnknownError as error:  # `work` committed by itself, and has no result
+            error.outcome = await error.verify()
+            raise
+        try:
+            await session.commit()
+        except CommitUnknownError:
+            if await session._unit.settle_unknown() is not Outcome.APPLIED:
+                raise
+        return result
 
 
 def _is_worth_another_try(error: Exception) -> bool:

@@ -8,8 +8,11 @@ is poisoned or unknown and says so. It knows nothing of tasks and users; that is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+
+import anyio
 
 from uow.errors import (
     CommitUnknownError,
@@ -267,9 +270,9 @@ class Unit:
             raise ObjectStateError(
                 "commit() while a stream of this transaction is open; leave its block first"
             )
-        await self.hooks.call("before_commit")
-        flush = await self._prepare()
         try:
+            await self.hooks.call("before_commit")
+            flush = await self._prepare()
             if flush is not None and self._commits_alone(flush):
                 await self._commit_alone(flush)
             else:
@@ -278,13 +281,36 @@ class Unit:
                 if self.channel.connection is not None:
                     await self._commit_transaction()
         except BaseException as error:
+            if self.unknown is None:
+                self.outcome = Outcome.NOT_APPLIED
             self.channel.raise_cancelled(error)
             raise
+        try:
+            await self._committed()
+        finally:
+            self.channel.raise_cancelled(None)
+
+    async def settle_unknown(self) -> Outcome:
+        """Ask what became of a commit that was not answered; if it was applied, take note."""
+        unknown = self.unknown
+        if unknown is None:
+            return self.outcome or Outcome.NOT_APPLIED
+        outcome = unknown.outcome = await unknown.verify()
+        if outcome is Outcome.APPLIED:
+            self.unknown = None
+            await self._committed()
+        return outcome
+
+    async def _committed(self) -> None:
+        """The unit is stored. A cancellation that came with the COMMIT keeps no hook from that."""
         callbacks = [function for frame in self.ledger.frames for function in frame.callbacks]
         self.outcome = Outcome.APPLIED
         self.ledger.committed()
-        await self.hooks.after_commit(callbacks)
-        self.channel.raise_cancelled(None)
+        if not self.channel.was_cancelled:
+            await self.hooks.after_commit(callbacks)
+            return
+        with anyio.move_on_after(self.channel.database.cleanup_timeout, shield=True):
+            await self.hooks.after_commit(callbacks)
 
     def _commits_alone(self, flush: Flush) -> bool:
         """Whether the unit is one statement that can be its own transaction."""
@@ -366,7 +392,8 @@ class Unit:
         try:
             name = await self.channel.savepoint()
         except BaseException as error:
-            self._failed(error, keeps=False)
+            # Whether it was set or not, what is outside of it is as good as before.
+            self._failed(error, keeps=True)
             raise
         frame = self.ledger.open_frame(name)
         frame.is_block = is_block
@@ -435,6 +462,7 @@ class Unit:
 
     async def close_streams(self, *, abandoned: bool = False) -> None:
         """Close the cursors that are open, or those that somebody left without closing."""
-        for stream in list(self.streams):
-            if stream.is_abandoned or not abandoned:
-                await stream.aclose()
+        async with AsyncExitStack() as closing:  # each of them, whatever becomes of the others
+            for stream in list(self.streams):
+                if stream.is_abandoned or not abandoned:
+                    closing.push_async_callback(stream.aclose)
