@@ -33,10 +33,12 @@ from uow.errors import (
     UowError,
     ValidationError,
 )
-from uow.expressions import case, exists, func
+from uow.expressions import and_, case, excluded, exists, func, literal, not_, or_
 from uow.keys import ulid, uuid7
 from uow.mapping.columns import Column, Mapped
 from uow.mapping.registry import Registry
+from uow.query.builder import Query
+from uow.query.rows import Row
 from uow.query.select import select
 from uow.query.sources import aliased
 from uow.query.sql import sql
@@ -89,11 +91,13 @@ __all__ = [
     "Phase",
     "PoolClosedError",
     "PoolTimeoutError",
+    "Query",
     "QueryError",
     "Range",
     "Registry",
     "ResourceError",
     "RetryableError",
+    "Row",
     "SchemaChangedError",
     "Session",
     "SessionClosedError",
@@ -113,6 +117,7 @@ __all__ = [
     "after_rollback",
     "after_update",
     "aliased",
+    "and_",
     "before_commit",
     "before_delete",
     "before_flush",
@@ -126,11 +131,15 @@ __all__ = [
     "default_database",
     "delete",
     "event",
+    "excluded",
     "exists",
     "func",
     "insert",
     "insert_many",
+    "literal",
+    "not_",
     "on_commit",
+    "or_",
     "pg_transaction",
     "run",
     "select",

@@ -158,7 +158,7 @@ async def test_commit_whose_outcome_cannot_be_found_out(memory: World) -> None:
         tries.append(1)
         (await session.get_one(Account, 1)).amount += 1
         for number in range(1, 10):
-            memory.driver.faults.before("begin", LoseConnection(), nth=number + 1)
+            memory.driver.faults.before("begin", LoseConnection(), nth=number)
 
     memory.driver.faults.after("commit", LoseConnection())
     with anyio.fail_after(5), pytest.raises(CommitUnknownError) as caught:
