@@ -38,7 +38,7 @@ from uow.types import (
     Time,
     Uuid,
 )
-from uow.values import Range
+from uow.values import Range, canonical_range, empty_range
 
 __all__ = [
     "EXACT",
@@ -323,33 +323,22 @@ def array_from_json(item: ColumnType) -> Decoder:
 
 
 def range_to_text(item: ColumnType) -> Encoder:
-    """Give the function that writes a `Range` as canonical text, `[lower,upper)`.
+    """Give the function that writes a `Range` as text, in its canonical form.
 
-    Ranges over whole numbers and days get their lower bound in and their upper bound out, so equal
-    ranges have equal text, as in PostgreSQL ("Discrete Range Types", 8.17.7 in its manual).
+    So equal ranges have equal text.
     """
     encode = _item_codec(item)[0]
-    step = _range_step(item)
 
     def encode_range(value: Any) -> str:
+        value = canonical_range(value, item)
         lower, upper, bounds = value.lower, value.upper, value.bounds
-        if lower is not None and upper is not None and lower > upper:
-            raise ValueError("the lower bound of a range lies above its upper bound")
-        if step is not None:
-            if lower is not None and bounds[0] == "(":
-                lower, bounds = lower + step, "[" + bounds[1]
-            if upper is not None and bounds[1] == "]":
-                upper, bounds = upper + step, bounds[0] + ")"
-        if (
-            lower is not None
-            and upper is not None
-            and (lower > upper or (lower == upper and bounds != "[]"))
-        ):
+        if value == empty:
             return "empty"
-        left = "(" if lower is None else f"{bounds[0]}{encode(lower)}"
-        right = ")" if upper is None else f"{encode(upper)}{bounds[1]}"
-        return f"{left},{right}"
+        left = "" if lower is None else encode(lower)
+        right = "" if upper is None else encode(upper)
+        return f"{bounds[0]}{left},{right}{bounds[1]}"
 
+    empty = empty_range(item)
     return encode_range
 
 
@@ -358,14 +347,14 @@ def range_from_text(item: ColumnType, empty: object = None) -> Decoder:
 
     Args:
         item: what it ranges over.
-        empty: what stands for the empty range; None for `Range(x, x)` of the type's zero.
+        empty: what stands for both bounds of the empty range, if not what the type says.
     """
     decode = _item_codec(item)[1]
-    zero = empty if empty is not None else _zero(item)
+    nothing = empty_range(item) if empty is None else Range(empty, empty)
 
     def decode_range(text: str) -> Range[Any]:
         if text == "empty":
-            return Range(zero, zero, "[)")
+            return nothing
         lower, _, upper = text[1:-1].partition(",")
         return Range(
             decode(_number(item, lower)) if lower else None,
@@ -382,30 +371,6 @@ def _number(item: ColumnType, text: str) -> object:
     if isinstance(item, Float):
         return float(text)
     return text.strip('"')
-
-
-def _range_step(item: ColumnType) -> Any:
-    if isinstance(item, Integer):
-        return 1
-    if isinstance(item, Date):
-        return timedelta(days=1)
-    return None
-
-
-def _zero(item: ColumnType) -> object:
-    match item:
-        case Integer():
-            return 0
-        case Float():
-            return 0.0
-        case Numeric():
-            return Decimal(0)
-        case Date():
-            return date(2000, 1, 1)
-        case DateTime(timezone=True):
-            return datetime(2000, 1, 1, tzinfo=UTC)
-        case _:
-            return datetime.fromisoformat("2000-01-01")
 
 
 def _same(value: Any) -> Any:

@@ -56,8 +56,8 @@ async def test_fetch_and_execute(table: Connection) -> None:
     )
     updated = await table.execute(Statement("UPDATE t SET n = 1 WHERE a = ?1", ("x",)))
     unchanged = await table.execute(Statement("UPDATE t SET n = 1 WHERE a = ?1", ("x",)))
-    missed = await table.execute(Statement("UPDATE t SET n = 1 WHERE a = ?1", ("z",)))
     defined = await table.execute(Statement("CREATE TABLE other (id INTEGER)"))
+    missed = await table.execute(Statement("UPDATE t SET n = 1 WHERE a = ?1", ("z",)))
     read = await table.fetch(Statement("SELECT id, a, n FROM t ORDER BY id", reads=True))
 
     assert inserted == [(1, "x"), (2, "y")]

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from uow.errors import ObjectStateError
 from uow.mapping.mapper import Mapper, mapper_of
 from uow.tracking.changes import changed_fields
-from uow.tracking.journal import Deleted, Forgotten, Frame, Memo, Seen, restore_values
+from uow.tracking.journal import (
+    Deleted,
+    Forgotten,
+    Frame,
+    Memo,
+    Seen,
+    restore_values,
+    watched_of,
+)
 from uow.tracking.state import (
     GONE,
     MISSING,
@@ -412,6 +420,7 @@ class Ledger:
         held = [
             {c: read_slot(obj, c) for c in mapper.columns if not c.primary_key} for obj in objects
         ]
+        watched = [watched_of(obj) for obj in objects]
         for obj in objects:
             if removed:
                 record = self.own(obj)
@@ -420,7 +429,7 @@ class Ledger:
                 record.become(State.DELETED)
             else:
                 self._blank(obj)
-        self.frames[-1].entries.append(Forgotten(objects, held, removed=removed))
+        self.frames[-1].entries.append(Forgotten(objects, held, watched))
 
     # -- the way back
 

@@ -146,10 +146,11 @@ def _updates(
             _group(groups, mapper, columns).objects.extend(objects)
         for record in sifted.rest:
             names = changed_names(record, codecs)
+            if _check(record.obj, names, mapper, problems):
+                names = changed_names(record, codecs)
             if not names:
                 unchanged.append(record)
                 continue
-            _check(record.obj, names, mapper, problems)
             _group(groups, mapper, codec.columns_of(names)).objects.append(record.obj)
     yield from groups.values()
 

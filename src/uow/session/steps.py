@@ -39,7 +39,7 @@ class Step:
     mapper: Mapper
     columns: tuple[MappedColumn, ...]
     objects: list[Any] = attrs.Factory(list[Any])
-    rows: list[tuple[Any, ...]] = attrs.Factory(list[tuple[Any, ...]])
+    rows: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]], repr=False)
 
     def __str__(self) -> str:
         names = ", ".join(column.name for column in self.columns)

@@ -161,7 +161,12 @@ async def run(
     if retries < 0:
         raise QueryError(f"retries is a number of further tries, not {retries}")
     async for attempt in stamina.retry_context(
-        on=_is_worth_another_try, attempts=retries + 1, timeout=timeout, wait_initial=0.02
+        on=_is_worth_another_try,
+        attempts=retries + 1,
+        timeout=timeout,
+        wait_initial=0.01,
+        wait_jitter=0.02,
+        wait_max=1.0,
     ):
         with attempt:
             return await _try_once(work, database, isolation)

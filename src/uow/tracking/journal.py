@@ -35,6 +35,7 @@ __all__ = [
     "Memo",
     "Seen",
     "Updated",
+    "watched_of",
 ]
 
 
@@ -63,6 +64,10 @@ class Ledger(Protocol):
 
     def enlist(self, record: Record) -> None:
         """Put a record into the set its state calls for (new, changed or deleted)."""
+        ...
+
+    def settle(self, record: Record) -> None:
+        """Let a clean stored object share the session's state again."""
         ...
 
     def doubt(self, obj: Any) -> None:
@@ -157,17 +162,21 @@ class Deleted:
         objects: the objects.
     """
 
-    __slots__ = ("objects",)
+    __slots__ = ("_watched", "objects")
 
     def __init__(self, objects: Sequence[Any]) -> None:
         self.objects = objects
+        self._watched = [watched_of(obj) for obj in objects]
 
     def undo(self, ledger: Ledger) -> None:
         """They are stored, and to be deleted again; one that was added since just stays."""
-        for obj in self.objects:
+        for obj, watched in zip(self.objects, self._watched, strict=True):
             record = ledger.own(obj)
-            was_added = record.stored is State.PENDING
-            record.become(State.PERSISTENT if was_added else State.DELETED)
+            if record.stored is State.PENDING:
+                ledger.adopt(obj, State.PERSISTENT).become(State.PERSISTENT)
+            else:
+                record.become(State.DELETED)
+            record.watched = watched
             ledger.identify(obj)
             ledger.enlist(record)
 
@@ -179,28 +188,40 @@ class Forgotten:
         objects: the objects.
     """
 
-    __slots__ = ("_held", "_removed", "objects")
+    __slots__ = ("_held", "_watched", "objects")
 
     def __init__(
         self,
         objects: Sequence[Any],
         held: Sequence[dict[MappedColumn, Any]],
-        *,
-        removed: bool,
+        watched: Sequence[dict[str, Any] | None],
     ) -> None:
         self.objects = objects
         self._held = held
-        self._removed = removed
+        self._watched = watched
 
     def undo(self, ledger: Ledger) -> None:
-        """Give them back what they held, and their place."""
-        for obj, held in zip(self.objects, self._held, strict=True):
+        """Give them back what they held, and their place.
+
+        What was written to them since is a change of what they held.
+        """
+        for obj, held, watched in zip(self.objects, self._held, self._watched, strict=True):
+            record = ledger.own(obj)
+            if record.stored is State.PENDING:
+                ledger.adopt(obj, State.PERSISTENT)
+            record.become(State.PERSISTENT)
+            notes = record.noted or {}
             for column, value in held.items():
-                write_slot(obj, column, value)
+                name = column.attribute
+                if name in notes:
+                    notes[name] = Raw(watched[name]) if watched and name in watched else value
+                else:
+                    write_slot(obj, column, value)
+            record.watched = watched
             mapper_of(obj).mark(obj)
-            if self._removed:
-                ledger.own(obj).become(State.PERSISTENT)
-                ledger.identify(obj)
+            ledger.identify(obj)
+            ledger.enlist(record)
+            ledger.settle(record)
 
 
 class Seen:
@@ -336,6 +357,13 @@ def _copied(column: MappedColumn, value: Any) -> Any:
     return deepcopy(value)
 
 
+def watched_of(obj: Any) -> dict[str, Any] | None:
+    """The stored form of an object's values that can change without a word, as it is now."""
+    state = obj._uow_state
+    watched = state.watched if isinstance(state, Record) else None
+    return None if watched is None else dict(watched)
+
+
 def unfill(obj: Any, column: MappedColumn) -> None:
     """Take back a value that the store gave to a new object."""
     if column.primary_key and column.auto_increment:
@@ -348,12 +376,14 @@ def unfill(obj: Any, column: MappedColumn) -> None:
 def restore_values(record: Record) -> None:
     """Put the values back that the store holds, and forget that anything was changed."""
     obj = record.obj
-    by_attribute = mapper_of(obj).by_attribute
+    mapper = mapper_of(obj)
+    by_attribute = mapper.by_attribute
     for name, value in record.notes.items():
         write_slot(obj, by_attribute[name], value)
     for name, raw in (record.watched or {}).items():
         write_slot(obj, by_attribute[name], Raw(raw))
     record.forget_changes()
+    mapper.mark(obj)  # what was written to an expired field is not known again
 
 
 def objects_of(frames: Iterable[Frame]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from uow.types import Array, ColumnType, Json, RangeType
 from uow.values.json import json_checker
-from uow.values.ranges import Range
+from uow.values.ranges import Range, canonical_range
 from uow.values.scalars import SCALAR_CHECKS, Checker, wrong_kind
 
 __all__ = ["check_value", "checker_for"]
@@ -69,7 +69,16 @@ def _range(type_: RangeType) -> Checker:
         bounds = cast("Range[object]", value)
         lower = None if bounds.lower is None else check_bound(bounds.lower)
         upper = None if bounds.upper is None else check_bound(bounds.upper)
-        return Range(lower, upper, bounds.bounds)
+        try:
+            kept = canonical_range(Range(lower, upper, bounds.bounds), type_.item)
+            for bound in (kept.lower, kept.upper):
+                if bound is not None:
+                    check_bound(bound)
+        except (OverflowError, ValueError):
+            raise ValueError(
+                "expected a range that has a next value after an upper bound that is in it"
+            ) from None
+        return kept
 
     return check
 
