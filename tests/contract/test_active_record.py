@@ -133,9 +133,7 @@ async def test_refresh_of_nothing(database: Database, models: ModuleType) -> Non
         await note.refresh()
 
 
-async def test_refresh_of_a_new_object_adds_nothing(
-    database: Database, models: ModuleType
-) -> None:
+async def test_refresh_of_a_new_object_adds_nothing(database: Database, models: ModuleType) -> None:
     """A `refresh` that is refused leaves the object out of the session."""
     async with Session(database) as session:
         note = models.Note(text="a")
@@ -146,9 +144,7 @@ async def test_refresh_of_a_new_object_adds_nothing(
         assert state(note) is State.TRANSIENT
 
 
-async def test_update_of_unknown_fields(
-    database: Database, models: ModuleType, sent: Sent
-) -> None:
+async def test_update_of_unknown_fields(database: Database, models: ModuleType, sent: Sent) -> None:
     """`update` with a name that is no field sets nothing and sends nothing."""
     note = await models.Note.insert(text="a")
     sent.clear()
@@ -241,9 +237,8 @@ async def test_object_of_another_session(database: Database, models: ModuleType)
 
 async def test_session_named_a_database(database: Database, models: ModuleType) -> None:
     """The ambient session wins over the default database, innermost first."""
-    async with Session(database) as outer:
-        async with transaction() as tx:
-            note = await models.Note.insert(text="a")
+    async with Session(database) as outer, transaction() as tx:
+        note = await models.Note.insert(text="a")
 
-            assert tx.session is outer
-            assert note in outer
+        assert tx.session is outer
+        assert note in outer

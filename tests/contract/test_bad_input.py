@@ -348,9 +348,7 @@ async def test_object_of_another_session(
         other.expunge(pending)
 
 
-async def test_second_object_with_a_key(
-    database: Database, models: ModuleType, sent: Sent
-) -> None:
+async def test_second_object_with_a_key(database: Database, models: ModuleType, sent: Sent) -> None:
     """A second object with a key that is in the map is refused at `add`, or at the flush."""
     async with Session.begin(database) as other:
         other.add(models.Slot(id=1))
@@ -574,11 +572,9 @@ async def test_values_of_the_wrong_type_in_a_query(
             await session.find(everything, everything.number == 1).update({"text": 5})
 
 
-async def test_whole_table_must_be_said(
-    database: Database, models: ModuleType, sent: Sent
-) -> None:
+async def test_whole_table_must_be_said(database: Database, models: ModuleType, sent: Sent) -> None:
     """Trap 7: an update or delete without a filter is refused, unless the whole table is meant."""
-    from uow import delete  # noqa: PLC0415
+    from uow import delete
 
     async with untouched(database, models, sent) as session:
         with pytest.raises(QueryError, match="all"):

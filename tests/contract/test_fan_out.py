@@ -89,9 +89,7 @@ async def test_in_a_transaction_that_only_read(stored: Database, models: ModuleT
     """In a transaction that wrote nothing it may run."""
     async with Session.begin(stored) as session:
         await session.find(models.Note).to_list()
-        notes, orders = await session.fan_out(
-            session.find(models.Note), session.find(models.Order)
-        )
+        notes, orders = await session.fan_out(session.find(models.Note), session.find(models.Order))
 
         assert (len(notes), len(orders)) == (10, 5)
 
@@ -111,9 +109,7 @@ async def test_error_of_one_query(stored: Database, models: ModuleType) -> None:
     async with Session(stored) as session:
         broken = session.find(models.Note).select(func.no_such_function(models.Note.rank))
         with pytest.raises(Exception, match="no_such_function") as caught:
-            await session.fan_out(
-                session.find(models.Note), broken, session.find(models.Order)
-            )
+            await session.fan_out(session.find(models.Note), broken, session.find(models.Order))
 
         assert type(caught.value).__module__ == "uow.errors"
         assert stored.pool.stats.in_use == 0

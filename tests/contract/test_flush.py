@@ -246,9 +246,7 @@ async def test_nested_values_of_a_new_object(database: Database, models: ModuleT
     assert await rows(database, models.Author.tags) == [(["a", "b"],)]
 
 
-async def test_flush_looks_at_changed_objects_only(
-    database: Database, models: ModuleType
-) -> None:
+async def test_flush_looks_at_changed_objects_only(database: Database, models: ModuleType) -> None:
     """U8: a flush with nothing dirty costs the same whatever the session holds."""
     await store(database, *(models.Note(text=str(number)) for number in range(3000)))
 
@@ -488,7 +486,8 @@ async def test_subtree_deleted_and_rest_moved(database: Database, models: Module
         await session.commit()
 
     stored = {
-        name: parent for name, parent in await rows(database, models.Node.name, models.Node.parent_id)
+        name: parent
+        for name, parent in await rows(database, models.Node.name, models.Node.parent_id)
     }
     assert stored == {"root": None, "fresh": root.id, **dict.fromkeys("0123", fresh.id)}
 
@@ -549,17 +548,17 @@ async def test_deep_chain(database: Database, models: ModuleType) -> None:
     assert await rows(database, models.Node.id) == []
 
 
-async def test_circular_classes_with_rows_in_order(
-    database: Database, models: ModuleType
-) -> None:
+async def test_circular_classes_with_rows_in_order(database: Database, models: ModuleType) -> None:
     """Trap 24: classes that refer to each other are ordered by their rows."""
     async with Session(database) as session:
-        session.add_all([
-            models.Left(id=2, right_id=1),
-            models.Right(id=1, left_id=1),
-            models.Left(id=1),
-            models.Right(id=2, left_id=2),
-        ])
+        session.add_all(
+            [
+                models.Left(id=2, right_id=1),
+                models.Right(id=1, left_id=1),
+                models.Left(id=1),
+                models.Right(id=2, left_id=2),
+            ]
+        )
         await session.commit()
         everything = [
             *await session.find(models.Left).to_list(),
@@ -575,9 +574,7 @@ async def test_circular_classes_with_rows_in_order(
     assert await rows(database, models.Right.id) == []
 
 
-async def test_circular_rows_are_named(
-    database: Database, models: ModuleType, sent: Sent
-) -> None:
+async def test_circular_rows_are_named(database: Database, models: ModuleType, sent: Sent) -> None:
     """Trap 24: new rows that wait for each other are an error that names them, sent nothing."""
     left, right = models.Left(id=1, right_id=1), models.Right(id=1, left_id=1)
     async with Session(database) as session:
@@ -601,9 +598,7 @@ async def test_delete_and_insert_of_one_unique_value(
     database: Database, models: ModuleType
 ) -> None:
     """Trap 24: a unique value of a deleted row may be taken by a new one in the same flush."""
-    await store(
-        database, models.Author(email="a@x.org", name="Ann"), models.Slot(id=1, position=1)
-    )
+    await store(database, models.Author(email="a@x.org", name="Ann"), models.Slot(id=1, position=1))
     async with Session(database) as session:
         session.add(models.Author(email="a@x.org", name="Bob"))
         session.add(models.Slot(id=2, position=1))
@@ -866,9 +861,7 @@ async def test_client_keys(database: Database, models: ModuleType, sent: Sent) -
     assert ulid() > logs[-1].id
 
 
-async def test_written_while_the_flush_is_under_way(
-    database: Database, models: ModuleType
-) -> None:
+async def test_written_while_the_flush_is_under_way(database: Database, models: ModuleType) -> None:
     """A change made between two flushes of one transaction is written by the second."""
     note = models.Note(text="a")
     async with Session(database) as session:

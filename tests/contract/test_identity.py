@@ -90,9 +90,7 @@ async def test_large_keys(database: Database, models: ModuleType) -> None:
         assert (first.id, second.id) == (-(2**63), 2**63 - 1)
 
 
-async def test_two_gets_give_one_object(
-    database: Database, models: ModuleType, sent: Sent
-) -> None:
+async def test_two_gets_give_one_object(database: Database, models: ModuleType, sent: Sent) -> None:
     """Trap 12: however an object is read, it is the same one; the second `get` sends nothing."""
     author = models.Author(email="a@x.org", name="Ann")
     await store(database, author)
@@ -130,9 +128,7 @@ async def test_same_key_in_two_classes(database: Database, models: ModuleType) -
         assert type(slot) is models.Slot
 
 
-async def test_reading_leaves_changed_objects_alone(
-    database: Database, models: ModuleType
-) -> None:
+async def test_reading_leaves_changed_objects_alone(database: Database, models: ModuleType) -> None:
     """Trap 13: a query that meets a changed object yields it as it is, clean or dirty."""
     note = models.Note(text="a", rank=1)
     await store(database, note)
@@ -240,9 +236,7 @@ async def test_zero_is_a_key(database: Database, models: ModuleType, sent: Sent)
     assert await rows(database, models.Log.id, models.Log.text) == [("", "c")]
 
 
-async def test_rollback_of_a_field_that_was_absent(
-    database: Database, models: ModuleType
-) -> None:
+async def test_rollback_of_a_field_that_was_absent(database: Database, models: ModuleType) -> None:
     """Trap 18: rolling back a field that had no value leaves it without one, not None."""
     note = models.Note(text="a", rank=1)
     await store(database, note)

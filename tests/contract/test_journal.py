@@ -182,7 +182,7 @@ async def test_failed_flush_after_bulk_statements_poisons(
     database: Database, models: ModuleType
 ) -> None:
     """A failed flush whose transaction also ran statements it cannot repeat must be rolled back."""
-    from uow import TransactionPoisonedError  # noqa: PLC0415
+    from uow import TransactionPoisonedError
 
     await store(database, models.Slot(id=1, position=1), models.Note(text="n"))
     async with Session(database) as session:
@@ -595,7 +595,9 @@ async def test_raw_sql_then_rollback(database: Database, models: ModuleType) -> 
 
 async def test_bulk_update_expires_the_affected(database: Database, models: ModuleType) -> None:
     """A bulk update expires the loaded objects it changed, and no others."""
-    await store(database, *(models.Note(text=text, rank=number) for number, text in enumerate("ab")))
+    await store(
+        database, *(models.Note(text=text, rank=number) for number, text in enumerate("ab"))
+    )
     async with Session(database) as session:
         one, two = await session.find(models.Note).order_by(models.Note.rank).to_list()
         count = await session.find(models.Note, models.Note.rank == 0).update({"text": "z"})

@@ -288,9 +288,7 @@ async def test_swallowed_statement_error_poisons(database: Database, models: Mod
         session.add(note)
         await session.flush()
         with pytest.raises(ConstraintError):
-            await session.execute(
-                sql("INSERT INTO slots (id, position, name) VALUES (2, 1, 'x')")
-            )
+            await session.execute(sql("INSERT INTO slots (id, position, name) VALUES (2, 1, 'x')"))
         assert session.is_poisoned
         with pytest.raises(TransactionPoisonedError) as caught:
             await session.commit()
@@ -361,9 +359,7 @@ async def test_transaction_of_verbs(database: Database, models: ModuleType, sent
     assert await rows(database, models.Note.text) == [("a",), ("b",)]
 
 
-async def test_transaction_rolls_back_on_exceptions(
-    database: Database, models: ModuleType
-) -> None:
+async def test_transaction_rolls_back_on_exceptions(database: Database, models: ModuleType) -> None:
     """An exception out of the block rolls all of it back, in memory too."""
     note = models.Note(text="a")
     with pytest.raises(KeyError):
@@ -632,9 +628,7 @@ async def test_run_gives_up(database: Database, models: ModuleType) -> None:
 # -- one task at a time
 
 
-async def test_second_task_is_refused(
-    database: Database, models: ModuleType, sent: Sent
-) -> None:
+async def test_second_task_is_refused(database: Database, models: ModuleType, sent: Sent) -> None:
     """U9, trap 42: of two tasks in one session the second is refused before any byte."""
     errors: list[BaseException] = []
     async with Session(database) as session:

@@ -175,8 +175,13 @@ def _deletes(ledger: Ledger) -> Iterator[Step]:
     yield from groups.values()
 
 
-def _check(obj: Any, names: Iterable[str], mapper: Mapper, problems: Problems) -> None:
-    """Check what was written since the constructor, or the store, vouched for it."""
+def _check(obj: Any, names: Iterable[str], mapper: Mapper, problems: Problems) -> bool:
+    """Check what was written since the constructor, or the store, vouched for it.
+
+    Returns:
+        Whether a value was put into the form in which it is kept, which the store may hold.
+    """
+    was_put = False
     for name in names:
         column = mapper.by_attribute[name]
         value = read_slot(obj, column)
@@ -189,6 +194,8 @@ def _check(obj: Any, names: Iterable[str], mapper: Mapper, problems: Problems) -
         else:
             if kept is not value and not column.is_lazy:
                 column.set_slot(obj, kept)
+                was_put = True
+    return was_put
 
 
 # -- encoding

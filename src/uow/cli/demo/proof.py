@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Generator, Iterable
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import apsw
 
 from uow.cli.demo.models import Airport
 
@@ -19,17 +20,24 @@ COLUMNS = (
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[sqlite3.Connection]:
-    """The file, read-only, through the standard library alone."""
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+def _opened(path: Path) -> Generator[Any]:
+    """The file, read-only, through the client alone.
+
+    The client is the one the driver uses: another copy of SQLite in this process would undo the
+    locks of this one when it closes the file.
+    """
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
         yield db
+    finally:
+        db.close()
 
 
 def count_rows(path: Path) -> dict[str, int]:
     """How many rows each table holds."""
     with _opened(path) as db:
         return {
-            table: db.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+            table: int(db.execute(f'SELECT count(*) FROM "{table}"').get)
             for table in ("countries", "time_zones", "airports")
         }
 
@@ -61,7 +69,7 @@ def table_differences(path: Path, airports: Iterable[Airport], where: str = "1")
 def miscounted_countries(path: Path) -> list[str]:
     """The countries whose count of airports is not the number of their rows."""
     with _opened(path) as db:
-        rows: list[tuple[str]] = db.execute(
+        rows: list[Any] = db.execute(
             "SELECT c.code FROM countries c WHERE c.airports <> "
             "(SELECT count(*) FROM airports a WHERE a.country_code = c.code)"
         ).fetchall()
