@@ -139,6 +139,9 @@ def encode_float(value: Any) -> float:
     return number
 
 
+encode_float.passes = "(v := {0}).__class__ is float and v == v"  # type: ignore[attr-defined]
+
+
 def encode_finite_float(value: Any) -> float:
     """Refuse NaN and infinity."""
     number = float(value)

@@ -428,7 +428,7 @@ async def test_rollback_of_expunged_objects(database: Database, models: ModuleTy
 
 
 async def test_rollback_after_clear(database: Database, models: ModuleType) -> None:
-    """`clear` in a transaction lets go of what was flushed, and a rollback does not bring it back."""
+    """`clear` in a transaction lets go of what was flushed; a rollback does not bring it back."""
     stored = models.Note(text="a")
     await store(database, stored)
     async with Session(database) as session:

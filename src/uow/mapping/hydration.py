@@ -198,7 +198,8 @@ def make_reader(columns: Sequence[MappedColumn], encoders: Sequence[Encoder | No
     Args:
         columns: what to read, in order; at least one.
         encoders: for each column what turns Python's value into the store's, or None; not
-            called for None.
+            called for None. One may have an attribute `passes`: the text of an expression that
+            binds `v` to the value, in place of `{0}`, and tells whether it goes as it is.
     """
     mapper = columns[0].mapper
     names: dict[str, Any] = {}
@@ -207,7 +208,13 @@ def make_reader(columns: Sequence[MappedColumn], encoders: Sequence[Encoder | No
         value = f"obj.{column.attribute}"
         if encoder is not None:
             names[f"_uow_e{index}"] = encoder
-            value = f"None if (v := {value}) is None else _uow_e{index}(v)"
+            rest = f"_uow_e{index}(v)"
+            # Most values of such a type need no call at all; `passes` tells which, as an expression.
+            passes: str | None = getattr(encoder, "passes", None)
+            if passes is not None:
+                value = f"v if ({passes.format(value)}) else None if v is None else {rest}"
+            else:
+                value = f"None if (v := {value}) is None else {rest}"
         values.append(value)
     source = f"def read(objects, /):\n    return [({', '.join(values)},) for obj in objects]\n"
     read: Reader = _compile(mapper, source, "read", columns, names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import anyio
 
@@ -20,14 +21,26 @@ __all__ = ["bind", "current_session", "unbind"]
 
 
 class Binding:
-    """A session, the task that entered it, and the binding that was there before."""
+    """A session, the task that entered it, and the binding that was there before.
 
-    __slots__ = ("previous", "session", "task")
+    It does not keep the session: one that nobody else holds any more was forgotten, and has to go.
+    """
+
+    __slots__ = ("_session", "previous", "task")
 
     def __init__(self, session: Session, task: int, previous: Binding | None) -> None:
-        self.session: Session | None = session
+        self._session: ref[Session] | None = ref(session)
         self.task = task
         self.previous = previous
+
+    @property
+    def session(self) -> Session | None:
+        """The session, while it is open and held by somebody."""
+        return None if self._session is None else self._session()
+
+    def end(self) -> None:
+        """The session is over."""
+        self._session = None
 
 
 _bound: ContextVar[Binding | None] = ContextVar("uow_session", default=None)
@@ -42,7 +55,7 @@ def bind(session: Session) -> Binding:
 
 def unbind(binding: Binding) -> None:
     """End a binding, in whatever order sessions are left and from whatever task."""
-    binding.session = None
+    binding.end()
     top = _bound.get()
     if top is binding:
         task = binding.task
@@ -59,11 +72,14 @@ def current_session() -> Session | None:
             its own.
     """
     binding = _bound.get()
-    if binding is None:
-        return None
-    if binding.task != anyio.get_current_task().id:
-        raise ConcurrentUseError(
-            "this task was started inside the session of another task, and sessions are not "
-            "shared between tasks; open a session of its own here"
-        )
-    return binding.session
+    while binding is not None:
+        if binding.task != anyio.get_current_task().id:
+            raise ConcurrentUseError(
+                "this task was started inside the session of another task, and sessions are not "
+                "shared between tasks; open a session of its own here"
+            )
+        session = binding.session
+        if session is not None:
+            return session
+        binding = binding.previous
+    return None

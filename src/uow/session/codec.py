@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Codecs", "codecs_of"]
 
 
+def _never_none(obj: Any) -> Any:
+    """Stands for the key of classes that make theirs in Python."""
+    return obj
+
+
 class Sifted(NamedTuple):
     """What `Codec.sift` found."""
 
@@ -78,6 +83,33 @@ class Codec:
     def encoder(self, column: MappedColumn) -> Callable[[Any], Any] | None:
         """How a value of a column becomes the store's."""
         return self._codecs.encoder(column)
+
+    def sort_new(
+        self, objects: Iterable[Any], untouched: object
+    ) -> tuple[dict[tuple[MappedColumn, ...], list[Any]], list[Any]]:
+        """Sort new objects by what an INSERT of them gives, where that is quickly told.
+
+        Args:
+            objects: new objects of the class.
+            untouched: the state of those that were not written to since the constructor.
+
+        Returns:
+            Untouched complete objects by the columns given, and those that need a closer look.
+        """
+        class_ = self.mapper.class_
+        key = _never_none if self._auto is None else self._auto.get_slot
+        with_key: list[Any] = []
+        without_key: list[Any] = []
+        rest: list[Any] = []
+        for obj in objects:
+            if obj.__class__ is not class_ or obj._uow_state is not untouched:
+                rest.append(obj)
+            elif key(obj) is None:
+                without_key.append(obj)
+            else:
+                with_key.append(obj)
+        groups = ((self.writable, with_key), (self._without_auto, without_key))
+        return {columns: found for columns, found in groups if found}, rest
 
     def given(self, obj: Any) -> tuple[MappedColumn, ...] | None:
         """The columns an INSERT of this object gives; None if one that must be there is not."""

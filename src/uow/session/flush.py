@@ -193,11 +193,9 @@ class Flush:
         if mapper.version is not None or any(not column.auto_increment for column in returning):
             for obj in objects:
                 mapper.mark_complete(obj)
-        known = ledger.of(mapper.root)
-        identity = mapper.identity
+        ledger.of(mapper.root).update(zip(map(mapper.identity, objects), objects, strict=True))
         pending, stored = ledger.pending, ledger.stored
         for obj in objects:
-            known[identity(obj)] = obj
             state = obj._uow_state
             if state is pending:
                 set_state(obj, stored)

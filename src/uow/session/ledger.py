@@ -6,7 +6,7 @@ session decides when, the channel does the I/O, the journal knows the way back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from uow.errors import ObjectStateError
@@ -227,14 +227,15 @@ class Ledger:
 
     def add_all(self, objects: Iterable[Model]) -> None:
         """Take several objects into the session; see `add`."""
-        new = self.new
-        pending = self.pending
-        for obj in objects:
-            if state_of(obj) is TRANSIENT and not self.identity:
+        found = list(objects)
+        if not self.identity and {getattr(obj, "_uow_state", None) for obj in found} == {TRANSIENT}:
+            pending = self.pending
+            for obj in found:
                 set_state(obj, pending)
-                new[id(obj)] = obj
-            else:
-                self.add(obj)
+            self.new.update(zip(map(id, found), found, strict=True))
+            return
+        for obj in found:
+            self.add(obj)
 
     def _add_new(self, obj: Model) -> None:
         objects = self.identity.get(obj._uow_mapper) if self.identity else None
@@ -388,12 +389,15 @@ class Ledger:
 
     # -- what the store shows of an open transaction
 
-    def see(self, mapper: Mapper, objects: Iterable[Any]) -> None:
-        """Objects of a class were read; note those that may show what a rollback will undo."""
-        for frame in reversed(self.frames):
-            if frame.shows_in(mapper):
-                frame.entries.append(Seen(list(objects)))
-                return
+    def leaking(self, mapper: Mapper) -> Frame | None:
+        """The innermost frame whose writes rows of a class may show without our knowing."""
+        return next((frame for frame in reversed(self.frames) if frame.shows_in(mapper)), None)
+
+    def see(self, mapper: Mapper, objects: Sequence[Any]) -> None:
+        """Objects of a class were filled; note it if they may show what a rollback will undo."""
+        frame = self.leaking(mapper)
+        if frame is not None:
+            frame.entries.append(Seen(objects))
 
     def _leave(self) -> None:
         """Objects leave the session: if they are read again, it is what was written of them."""

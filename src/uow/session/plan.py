@@ -95,19 +95,17 @@ def _inserts(ledger: Ledger, codecs: Codecs, problems: Problems) -> Iterator[Ste
     keys: dict[Mapper, dict[Any, Any]] = {}
     for mapper, objects in groupby(ledger.new.values(), _mapper_of_object):
         codec = codecs.of(mapper)
-        for obj in objects:
-            noted = obj._uow_state.noted
-            if noted:
-                _check(obj, noted, mapper, problems)
-            columns = codec.given(obj)
-            if columns is None:
+        plain, rest = codec.sort_new(objects, ledger.pending)
+        for columns, found in plain.items():
+            _group(groups, Kind.INSERT, mapper, columns).objects.extend(found)
+        for obj in rest:
+            _check(obj, obj._uow_state.noted or (), mapper, problems)
+            given = codec.given(obj)
+            if given is None:
                 for column in codec.missing(obj):
                     problems.add(obj, f"{column} has no value")
-                continue
-            step = groups.get(columns)
-            if step is None:
-                step = groups[columns] = Step(Kind.INSERT, mapper, columns)
-            step.objects.append(obj)
+            else:
+                _group(groups, Kind.INSERT, mapper, given).objects.append(obj)
     for step in groups.values():
         if codecs.of(step.mapper).key_is_given(step.columns):
             for obj in step.objects:
@@ -143,7 +141,7 @@ def _updates(
         sifted = codec.sift(records)
         unchanged += sifted.unchanged
         for columns, objects in sifted.changed.items():
-            _group(groups, mapper, columns).objects.extend(objects)
+            _group(groups, Kind.UPDATE, mapper, columns).objects.extend(objects)
         for record in sifted.rest:
             names = changed_names(record, codecs)
             if _check(record.obj, names, mapper, problems):
@@ -151,16 +149,21 @@ def _updates(
             if not names:
                 unchanged.append(record)
                 continue
-            _group(groups, mapper, codec.columns_of(names)).objects.append(record.obj)
+            columns = codec.columns_of(names)
+            _group(groups, Kind.UPDATE, mapper, columns).objects.append(record.obj)
     yield from groups.values()
 
 
 def _group(
-    groups: dict[tuple[MappedColumn, ...], Step], mapper: Mapper, columns: tuple[MappedColumn, ...]
+    groups: dict[tuple[MappedColumn, ...], Step],
+    kind: Kind,
+    mapper: Mapper,
+    columns: tuple[MappedColumn, ...],
 ) -> Step:
+    """The step of rows that are written alike."""
     step = groups.get(columns)
     if step is None:
-        step = groups[columns] = Step(Kind.UPDATE, mapper, columns)
+        step = groups[columns] = Step(kind, mapper, columns)
     return step
 
 

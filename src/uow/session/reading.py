@@ -106,8 +106,11 @@ class Reader:
         codec = self._unit.codecs.of(mapper)
         if refresh:
             self._refresh_known(mapper, rows)
+        if ledger.leaking(mapper) is None:
+            return codec.hydrate(rows, objects, ledger.stored)
+        whole = {id(obj) for obj in objects.values() if type(obj) is mapper.class_}
         found = codec.hydrate(rows, objects, ledger.stored)
-        ledger.see(mapper, found)
+        ledger.see(mapper, [obj for obj in found if id(obj) not in whole])
         return found
 
     def _refresh_known(self, mapper: Mapper, rows: list[Any]) -> None:
@@ -136,6 +139,7 @@ class Reader:
             clean = [c for c in mapper.columns if c.attribute not in changed]
             codec.fill(clean, [obj], [[row[c.position] for c in clean]])
             mapper.mark(obj)
+            self._unit.ledger.see(mapper, [obj])
             state.rebase({name: self._noted(mapper.by_attribute[name], row) for name in changed})
 
     def _noted(self, column: MappedColumn, row: Sequence[Any]) -> Any:
