@@ -40,7 +40,7 @@ class Backend:
 
     name: str
     url: Callable[[Path], str]
-    lacks: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    lacks: frozenset[str] = frozenset()
     options: Mapping[str, Any] = MappingProxyType({})
     models: ModuleType = models
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -30,6 +30,7 @@ from uow import (
     UnknownFieldError,
     UowError,
     ValidationError,
+    delete,
     errors,
     insert,
     insert_many,
@@ -48,60 +49,102 @@ for _ in range(200):
 CIRCLE: list[Any] = []
 CIRCLE.append(CIRCLE)
 
-WRONG: list[tuple[str, Any]] = [
-    ("number", "1"),
-    ("number", 1.0),
-    ("number", True),
-    ("number", BIG),
-    ("number", -BIG - 1),
-    ("number", Decimal(1)),
-    ("small", 2**15),
-    ("flag", 1),
-    ("flag", "true"),
-    ("text", 5),
-    ("text", b"x"),
-    ("text", "nul\0nul"),
-    ("text", "lone\ud800surrogate"),
-    ("short", "123456"),
-    ("data", "x"),
-    ("data", [1, 2]),
-    ("ratio", "1.0"),
-    ("ratio", True),
-    ("ratio", Decimal(1)),
-    ("price", 1.5),
-    ("price", "1.50"),
-    ("price", Decimal("1.005")),
-    ("price", Decimal("123456789.00")),
-    ("price", Decimal("NaN")),
-    ("price", Decimal("Infinity")),
-    ("day", datetime(2024, 1, 1, tzinfo=UTC)),
-    ("day", "2024-01-01"),
-    ("hour", time(1, tzinfo=UTC)),
-    ("moment", datetime(2024, 1, 1)),  # noqa: DTZ001 - naive on purpose
-    ("moment", date(2024, 1, 1)),
-    ("local", datetime(2024, 1, 1, tzinfo=UTC)),
-    ("span", 5),
-    ("key", "00000000-0000-0000-0000-000000000000"),
-    ("document", {"a": math.nan}),
-    ("document", {"a": [1, {"b": math.inf}]}),
-    ("document", {1: "a"}),
-    ("document", {"a": object()}),
-    ("document", {"a": "\0"}),
-    ("document", {"a": "\udfff"}),
-    ("document", {"deep": DEEP}),
-    ("document", {"circle": CIRCLE}),
-    ("document", ["no", "dict"]),
-    ("names", [1]),
-    ("names", "abc"),
-    ("size", {"width": 1}),
-    ("colour", "red"),
-    ("level", 1),
-    ("numbers", ["x"]),
-    ("numbers", [BIG]),
-    ("between", (1, 2)),
-    ("between", Range(1, BIG)),
-]
-WRONG_IDS = [f"{name}-{number}" for number, (name, _) in enumerate(WRONG)]
+WRONG: dict[str, list[Any]] = {
+    "number": [
+        "1",
+        1.0,
+        True,
+        BIG,
+        -BIG - 1,
+        Decimal(1),
+    ],
+    "small": [
+        2**15,
+    ],
+    "flag": [
+        1,
+        "true",
+    ],
+    "text": [
+        5,
+        b"x",
+        "nul\0nul",
+        "lone\ud800surrogate",
+    ],
+    "short": [
+        "123456",
+    ],
+    "data": [
+        "x",
+        [1, 2],
+    ],
+    "ratio": [
+        "1.0",
+        True,
+        Decimal(1),
+    ],
+    "price": [
+        1.5,
+        "1.50",
+        Decimal("1.005"),
+        Decimal("123456789.00"),
+        Decimal("NaN"),
+        Decimal("Infinity"),
+    ],
+    "day": [
+        datetime(2024, 1, 1, tzinfo=UTC),
+        "2024-01-01",
+    ],
+    "hour": [
+        time(1, tzinfo=UTC),
+    ],
+    "moment": [
+        datetime(2024, 1, 1),  # noqa: DTZ001 - naive on purpose
+        date(2024, 1, 1),
+    ],
+    "local": [
+        datetime(2024, 1, 1, tzinfo=UTC),
+    ],
+    "span": [
+        5,
+    ],
+    "key": [
+        "00000000-0000-0000-0000-000000000000",
+    ],
+    "document": [
+        {"a": math.nan},
+        {"a": [1, {"b": math.inf}]},
+        {1: "a"},
+        {"a": object()},
+        {"a": "\0"},
+        {"a": "\udfff"},
+        {"deep": DEEP},
+        {"circle": CIRCLE},
+        ["no", "dict"],
+    ],
+    "names": [
+        [1],
+        "abc",
+    ],
+    "size": [
+        {"width": 1},
+    ],
+    "colour": [
+        "red",
+    ],
+    "level": [
+        1,
+    ],
+    "numbers": [
+        ["x"],
+        [BIG],
+    ],
+    "between": [
+        (1, 2),
+        Range(1, BIG),
+    ],
+}
+"""Values by the field that does not take them."""
 
 
 def right_of(models: ModuleType) -> dict[str, Any]:
@@ -159,54 +202,56 @@ async def untouched(database: Database, models: ModuleType, sent: Sent) -> Async
     assert (1,) in await rows(database, models.Order.id)
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=WRONG_IDS)
-async def test_wrong_value_at_construction(
-    database: Database, models: ModuleType, sent: Sent, name: str, value: Any
+@pytest.mark.parametrize("name", list(WRONG))
+async def test_wrong_values_at_construction(
+    database: Database, models: ModuleType, sent: Sent, name: str
 ) -> None:
     """A value that does not fit is refused by the constructor, named by class and field (M4)."""
     async with untouched(database, models, sent):
-        with pytest.raises(ValidationError, match=rf"Everything\.{name}") as caught:
-            models.Everything(**{name: value})
+        for value in WRONG[name]:
+            with pytest.raises(ValidationError, match=rf"Everything\.{name}") as caught:
+                models.Everything(**{name: value})
 
-        assert len(caught.value.problems) == 1
-        assert "\n" not in str(caught.value)
+            assert len(caught.value.problems) == 1
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=WRONG_IDS)
-async def test_wrong_value_of_a_stored_object(
-    database: Database, models: ModuleType, sent: Sent, name: str, value: Any
+@pytest.mark.parametrize("name", list(WRONG))
+async def test_wrong_values_of_stored_objects(
+    database: Database, models: ModuleType, sent: Sent, name: str
 ) -> None:
     """A wrong value that is set is refused at the flush, before anything is sent (M4)."""
-    right = right_of(models)
+    right = right_of(models)[name]
     row = models.Everything()
     async with Session.begin(database) as other:
         other.add(row)
     async with untouched(database, models, sent) as session:
         session.add(row)
-        setattr(row, name, value)
-        for _ in range(2):
-            with pytest.raises(InvalidUnitError, match=rf"Everything\.{name}") as caught:
-                await session.commit()
+        for value in WRONG[name]:
+            setattr(row, name, value)
+            for verb in (session.flush, session.commit):
+                with pytest.raises(InvalidUnitError, match=rf"Everything\.{name}") as caught:
+                    await verb()
 
-            assert caught.value.objects == (row,)
-        setattr(row, name, right[name])
-    assert await rows(database, getattr(models.Everything, name)) == [(right[name],)]
+                assert caught.value.objects == (row,)
+        setattr(row, name, right)
+    assert await rows(database, getattr(models.Everything, name)) == [(right,)]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=WRONG_IDS)
-async def test_wrong_value_of_a_new_object(
-    database: Database, models: ModuleType, sent: Sent, name: str, value: Any
+@pytest.mark.parametrize("name", list(WRONG))
+async def test_wrong_values_of_new_objects(
+    database: Database, models: ModuleType, sent: Sent, name: str
 ) -> None:
     """A wrong value set after construction is refused at the flush as well (M4)."""
     right = right_of(models)
     async with untouched(database, models, sent) as session:
         row = models.Everything(**right)
-        setattr(row, name, value)
         session.add(row)
-        with pytest.raises(InvalidUnitError, match=rf"Everything\.{name}"):
-            await session.flush()
+        for value in WRONG[name]:
+            setattr(row, name, value)
+            with pytest.raises(InvalidUnitError, match=rf"Everything\.{name}"):
+                await session.flush()
 
-        assert state(row) is State.PENDING
+            assert state(row) is State.PENDING
         setattr(row, name, right[name])
     assert await rows(database, getattr(models.Everything, name)) == [(right[name],)]
 
@@ -310,14 +355,14 @@ async def test_unknown_fields(database: Database, models: ModuleType, sent: Sent
         with pytest.raises(UnknownFieldError, match=r"Note.*'txt'"):
             await note.update(text="c", txt="b")
         assert note.text == "a"
-        for wrong in (
-            lambda: session.find(models.Slot).update({"nme": 1}, all=True),
-            lambda: session.execute(update(models.Slot).set({"nme": 1}).all()),
-            lambda: session.execute(insert(models.Slot, id=1, nme=1)),
-            lambda: session.execute(insert_many(models.Slot, [{"id": 1, "nme": 1}])),
-        ):
-            with pytest.raises(UowError, match=r"Slot.*nme"):
-                await wrong()
+        with pytest.raises(UowError, match=r"Slot.*nme"):
+            await session.find(models.Slot).update({"nme": 1}, all=True)
+        with pytest.raises(UowError, match=r"Slot.*nme"):
+            update(models.Slot).set({"nme": 1})
+        with pytest.raises(UowError, match=r"Slot.*nme"):
+            insert(models.Slot, id=1, nme=1)
+        with pytest.raises(UowError, match=r"Slot.*nme"):
+            insert_many(models.Slot, [{"id": 1, "nme": 1}])
         with pytest.raises(AttributeError, match="txt"):
             _ = models.Note.txt
         with pytest.raises(AttributeError, match="txt"):
@@ -362,7 +407,7 @@ async def test_second_object_with_a_key(database: Database, models: ModuleType, 
         with pytest.raises(ObjectStateError, match="Slot"):
             await session.commit()
 
-        assert await session.get(models.Slot, 1) is present
+        assert await session.get_one(models.Slot, 1) is present
         sneaky.id = 3
     assert await rows(database, models.Slot.id) == [(1,), (3,)]
 
@@ -446,7 +491,7 @@ async def test_use_after_close(database: Database, models: ModuleType, sent: Sen
     ):
         with pytest.raises(SessionClosedError):
             await verb()
-    for verb in (
+    changes: list[Callable[[], object]] = [
         lambda: session.add(note),
         lambda: session.add_all([note]),
         lambda: session.delete(note),
@@ -456,9 +501,10 @@ async def test_use_after_close(database: Database, models: ModuleType, sent: Sen
         session.flush_plan,
         lambda: session.on_commit(print),
         lambda: session.stream(query),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(SessionClosedError):
-            verb()
+            change()
     with pytest.raises(SessionClosedError):
         async with session.begin_nested():
             pass
@@ -533,7 +579,7 @@ async def test_filter_that_is_no_expression(
 
 
 async def test_truth_of_an_expression(models: ModuleType) -> None:
-    """Trap 1: `a and b`, `not a`, `1 < a < 5` and `x in a` raise instead of dropping a condition."""
+    """Trap 1: `a and b`, `not a`, `1 < a < 5`, `x in a` raise and drop no condition."""
     note = models.Note
     for wrong in (
         lambda: note.rank > 1 and note.text == "x",
@@ -554,7 +600,7 @@ async def test_values_of_the_wrong_type_in_a_query(
     """A value that cannot be of the column's type is refused before the query is sent."""
     everything = models.Everything
     async with untouched(database, models, sent) as session:
-        for wrong in (
+        conditions: list[Callable[[], Any]] = [
             lambda: everything.number > "x",
             lambda: everything.number == BIG,
             lambda: everything.number.in_([1, "x"]),
@@ -565,7 +611,8 @@ async def test_values_of_the_wrong_type_in_a_query(
             lambda: everything.key == "x",
             lambda: everything.colour == "nope",
             lambda: everything.number.between(1, None),
-        ):
+        ]
+        for wrong in conditions:
             with pytest.raises((QueryError, ValidationError)):
                 await session.find(everything, wrong()).to_list()
         with pytest.raises((QueryError, ValidationError)):
@@ -574,7 +621,6 @@ async def test_values_of_the_wrong_type_in_a_query(
 
 async def test_whole_table_must_be_said(database: Database, models: ModuleType, sent: Sent) -> None:
     """Trap 7: an update or delete without a filter is refused, unless the whole table is meant."""
-    from uow import delete
 
     async with untouched(database, models, sent) as session:
         with pytest.raises(QueryError, match="all"):
@@ -607,7 +653,7 @@ async def test_what_is_no_statement(database: Database, models: ModuleType, sent
         with pytest.raises(QueryError):
             session.find(models.Note).select()
         with pytest.raises(QueryError):
-            await session.find(models.Note).select(models.Note.id, models.Note.text).values()
+            await session.find(models.Note).select(models.Note.id, models.Note.text).values()  # type: ignore[misc]
 
 
 async def test_what_is_no_model(database: Database, models: ModuleType, sent: Sent) -> None:
@@ -618,7 +664,8 @@ async def test_what_is_no_model(database: Database, models: ModuleType, sent: Se
         id: int = 1
 
     async with untouched(database, models, sent) as session:
-        for wrong in (Plain(), 5, None, "x", models.Note):
+        objects: list[Any] = [Plain(), 5, None, "x", models.Note]
+        for wrong in objects:
             for verb in (session.add, session.delete, session.expunge, session.expire):
                 with pytest.raises(UowError):
                     verb(wrong)
@@ -626,11 +673,12 @@ async def test_what_is_no_model(database: Database, models: ModuleType, sent: Se
                 await session.refresh(wrong)
             with pytest.raises(UowError):
                 await session.merge(wrong)
-        for wrong in (Plain, int, None, "Note"):
+        classes: list[Any] = [Plain, int, None, "Note"]
+        for wrong in classes:
             with pytest.raises(UowError):
-                await session.get(wrong, 1)  # type: ignore[arg-type]
+                await session.get(wrong, 1)
             with pytest.raises(UowError):
-                session.find(wrong)  # type: ignore[arg-type]
+                session.find(wrong)
 
 
 async def test_wrong_events(database: Database, models: ModuleType, sent: Sent) -> None:

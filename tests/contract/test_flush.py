@@ -485,10 +485,7 @@ async def test_subtree_deleted_and_rest_moved(database: Database, models: Module
             found[str(number)].parent_id = fresh.id
         await session.commit()
 
-    stored = {
-        name: parent
-        for name, parent in await rows(database, models.Node.name, models.Node.parent_id)
-    }
+    stored = dict(await rows(database, models.Node.name, models.Node.parent_id))
     assert stored == {"root": None, "fresh": root.id, **dict.fromkeys("0123", fresh.id)}
 
 
@@ -620,7 +617,7 @@ async def test_delete_and_insert_of_one_key(database: Database, models: ModuleTy
         session.add(new)
         await session.commit()
 
-        assert await session.get(models.Order, 1) is new
+        assert await session.get_one(models.Order, 1) is new
         assert old not in session
 
     assert await rows(database, models.Order.id, models.Order.customer) == [(1, "new")]
@@ -639,7 +636,7 @@ async def test_delete_and_insert_of_one_key_rolled_back(
         await session.flush()
         await session.rollback()
 
-        assert await session.get(models.Order, 1) is old
+        assert await session.get_one(models.Order, 1) is old
         assert new not in session
         old.customer = "still"
         await session.commit()
@@ -856,7 +853,7 @@ async def test_client_keys(database: Database, models: ModuleType, sent: Sent) -
         await session.commit()
 
         assert [book.id for book in books] + [log.id for log in logs] == keys
-        assert await session.get(models.Book, books[0].id) is books[0]
+        assert await session.get_one(models.Book, books[0].id) is books[0]
     assert uuid7() > books[-1].id
     assert ulid() > logs[-1].id
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -245,7 +245,7 @@ async def everything(database: Database, models: ModuleType) -> Any:
 
 @pytest.mark.parametrize("one", CASES, ids=[case.text for case in CASES])
 async def test_filter(database: Database, everything: Any, one: Case) -> None:
-    """Q1: the store finds the rows for which the filter is true in Python, and no others."""
+    """Q1, trap 2: the store finds the rows for which the filter is true in Python, no others."""
     async with Session(database) as session:
         all_rows = await session.find(everything).to_list()
         expected = {row.id for row in all_rows if one.python(row)}
@@ -361,6 +361,7 @@ async def test_order(database: Database, everything: Any) -> None:
             await session.find(everything).order_by(everything.number.asc().nulls_first()).first()
         )
 
+        assert first is not None
         assert first.number is None
 
 
@@ -402,6 +403,7 @@ async def test_select_columns(database: Database, everything: Any) -> None:
         assert await query.select(everything.moment).values() == [one.moment for one in objects]
         labelled = await query.select((everything.number * 2).label("double")).first()
 
+        assert labelled is not None
         assert labelled.double == (None if objects[0].number is None else objects[0].number * 2)
         assert "9.99" not in repr(found)
 
@@ -781,7 +783,7 @@ def odd_model(name: str) -> Any:
         "Settings": type("Settings", (), {"name": f"odd_{name}", "registry": Registry()}),
     }
     try:
-        return type(Table)(f"Odd{name}", (Table,), namespace)
+        return cast("Any", type(Table))(f"Odd{name}", (Table,), namespace)
     except MappingError:
         return None
 

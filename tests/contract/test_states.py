@@ -59,7 +59,7 @@ async def test_sets_say_what_a_flush_would_do(database: Database, models: Module
         session.add_all([one, two])
         await session.flush()
 
-        assert (session.new, session.dirty, session.deleted) == (set(), set(), set())
+        assert session.new == session.dirty == session.deleted == set()
 
         three = models.Note(text="three")
         session.add(three)
@@ -72,7 +72,7 @@ async def test_sets_say_what_a_flush_would_do(database: Database, models: Module
 
         await session.flush()
 
-        assert (session.new, session.dirty, session.deleted) == (set(), set(), set())
+        assert session.new == session.dirty == session.deleted == set()
         await session.rollback()
 
 
@@ -219,7 +219,7 @@ async def test_get_of_an_expired_object(database: Database, models: ModuleType) 
         await session.commit()
         session.expire(note)
 
-        assert await session.get(models.Note, note.id) is note
+        assert await session.get_one(models.Note, note.id) is note
         assert note.text == "a"
 
 
@@ -243,7 +243,7 @@ async def test_writing_to_an_expired_object(database: Database, models: ModuleTy
 async def test_writing_to_an_expired_object_with_a_version(
     database: Database, models: ModuleType, sent: Sent
 ) -> None:
-    """Without its version an object cannot be checked, so it has to be read before it is written."""
+    """Without its version an object cannot be checked, so it must be read before it is written."""
     async with Session(database) as session:
         author = models.Author(email="a@x.org", name="Ann")
         session.add(author)
@@ -379,7 +379,7 @@ async def test_deleted_and_added_again_after_the_flush(
         await session.commit()
 
         assert author.id == key
-        assert await session.get(models.Author, key) is author
+        assert await session.get_one(models.Author, key) is author
 
     assert await rows(database, models.Author.id, models.Author.name) == [(key, "Ann")]
 
@@ -460,7 +460,7 @@ async def test_clear(database: Database, models: ModuleType, sent: Sent) -> None
         await session.commit()
 
         assert sent.writes == ["INSERT"]
-        again = await session.get(models.Note, stored.id)
+        again = await session.get_one(models.Note, stored.id)
 
         assert again is not stored
         assert again.text == "a"
@@ -588,7 +588,7 @@ async def test_leaving_without_commit_warns_and_rolls_back(
 ) -> None:
     """Leaving a session with unwritten changes warns, and nothing is stored."""
     note = models.Note(text="a")
-    with pytest.warns(UncommittedChangesWarning):
+    with pytest.warns(UncommittedChangesWarning):  # noqa: PT031 - it is the block that warns
         async with Session(database) as session:
             session.add(note)
             await session.flush()

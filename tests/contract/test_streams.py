@@ -173,12 +173,14 @@ async def test_commit_with_an_open_stream(many: Database, models: ModuleType) ->
 @pytest.mark.needs("two_connections")
 async def test_session_is_usable_between_batches(many: Database, models: ModuleType) -> None:
     """Between the rows of a stream the session can read, write and commit."""
-    async with Session(many) as session:
-        async with session.stream(session.find(models.Note), batch_size=300) as stream:
-            async for note in stream:
-                if note.rank % 100 == 0:
-                    session.add(models.Order(id=note.rank))
-                    await session.commit()
+    async with (
+        Session(many) as session,
+        session.stream(session.find(models.Note), batch_size=300) as stream,
+    ):
+        async for note in stream:
+            if note.rank % 100 == 0:
+                session.add(models.Order(id=note.rank))
+                await session.commit()
 
     assert len(await rows(many, models.Order.id)) == 10
 

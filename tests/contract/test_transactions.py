@@ -281,7 +281,7 @@ async def test_read_only_sessions(database: Database, models: ModuleType, sent: 
 
 
 async def test_swallowed_statement_error_poisons(database: Database, models: ModuleType) -> None:
-    """Trap 29: after a failed statement the commit says so, whether the error was swallowed or not."""
+    """Trap 29: after a failed statement the commit says so, the error swallowed or not."""
     await store(database, models.Slot(id=1, position=1))
     async with Session(database) as session:
         note = models.Note(text="a")

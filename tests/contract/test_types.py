@@ -101,8 +101,8 @@ EDGES: dict[str, list[Any]] = {
         datetime(2024, 1, 1, tzinfo=UTC),
     ],
     "local": [
-        datetime.min,
-        datetime.max,
+        datetime.min,  # noqa: DTZ901 - the naive kind
+        datetime.max,  # noqa: DTZ901
         datetime(2024, 2, 29, 12, 30, 15, 1),  # noqa: DTZ001 - the naive kind
         datetime(2024, 10, 27, 2, 30, fold=1),  # noqa: DTZ001
     ],
@@ -139,8 +139,6 @@ EDGES: dict[str, list[Any]] = {
         Range(0, 0),
     ],
 }
-CASES = [(name, value) for name, values in EDGES.items() for value in values]
-IDS = [f"{name}-{number}" for number, (name, _) in enumerate(CASES)]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -152,64 +150,64 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-@pytest.mark.parametrize(("name", "value"), CASES, ids=IDS)
-async def test_round_trip(
-    database: Database, models: ModuleType, sent: Sent, name: str, value: Any
-) -> None:
+@pytest.mark.parametrize("name", list(EDGES))
+async def test_round_trip(database: Database, models: ModuleType, sent: Sent, name: str) -> None:
     """M5: inserted, updated, by objects and by statements: what is read is what was written."""
     everything = models.Everything
     column = getattr(everything, name)
-    inserted, updated = everything(**{name: value}), everything()
-    async with Session(database) as session:
-        session.add_all([inserted, updated])
-        await session.flush()
-        setattr(updated, name, value)
-        await session.flush()
-        await session.execute(insert(everything, {name: value}))
-        await session.execute(insert(everything))
-        last = max(row.id for row in await session.execute(select(everything.id)))
-        await session.execute(update(everything).set({column: value}).where(everything.id == last))
-        await session.commit()
+    for value in EDGES[name]:
+        inserted, updated = everything(**{name: value}), everything()
+        async with Session(database) as session:
+            session.add_all([inserted, updated])
+            await session.flush()
+            setattr(updated, name, value)
+            await session.flush()
+            await session.execute(insert(everything, {name: value}))
+            (made,) = await session.execute(insert(everything).returning(everything.id))
+            await session.execute(
+                update(everything).set({column: value}).where(everything.id == made.id)
+            )
+            await session.commit()
+        async with Session(database) as session:
+            found = await session.find(everything).to_list()
 
-        assert session.dirty == set()
-    async with Session(database) as session:
-        found = await session.find(everything).order_by(everything.id).to_list()
-        for one in found:
-            assert same(getattr(one, name), value)
-            assert session.dirty == set()
-            assert changes(one) == {}
-            setattr(one, name, value)
-        sent.clear()
-        await session.commit()
+            assert len(found) == 4
+            for one in found:
+                assert same(getattr(one, name), value)
+                assert changes(one) == {}
+                setattr(one, name, value)
+            sent.clear()
+            await session.commit()
 
-        assert sent == []  # written again with what it holds, it is not changed
-        assert len(found) == 4
-        for row in await session.execute(select(column)):
-            assert same(row[0], value)
+            assert sent == []  # written again with what it holds, it is not changed
+            for row in await session.execute(select(column)):
+                assert same(row[0], value)
+            await session.find(everything).delete(all=True)
+            await session.commit()
 
 
 NESTED = {"document", "names", "size", "numbers"}
-COMPARED = [case for case in CASES if case[0] not in NESTED]
+"""Types whose values a store may tell apart where Python does not."""
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), COMPARED, ids=[f"{name}-{n}" for n, (name, _) in enumerate(COMPARED)]
-)
-async def test_found_by_its_value(
-    database: Database, models: ModuleType, name: str, value: Any
-) -> None:
+@pytest.mark.parametrize("name", [name for name in EDGES if name not in NESTED])
+async def test_found_by_its_value(database: Database, models: ModuleType, name: str) -> None:
     """M5: `==` and `in_` find a row by any value it holds, and no other row."""
     everything = models.Everything
     column = getattr(everything, name)
-    other = next((one for one in EDGES[name] if one != value), None)
+    values = EDGES[name]
     async with Session(database) as session:
-        session.add_all([everything(**{name: one}) for one in (value, other, None)])
+        session.add_all([everything(**{name: value}) for value in [*values, None]])
         await session.commit()
-
-        assert await session.find(everything, column == value).count() == 1
-        assert await session.find(everything, column.in_([value])).count() == 1
-        assert await session.find(everything, column.not_in([value])).count() == 1
-        assert await session.find(everything, column != value).count() == 1
+        for value in values:
+            alike = values.count(value)
+            for condition, count in (
+                (column == value, alike),
+                (column.in_([value]), alike),
+                (column != value, len(values) - alike),
+                (column.not_in([value]), len(values) - alike),
+            ):
+                assert await session.find(everything, condition).count() == count
 
 
 @pytest.mark.parametrize("name", list(EDGES))

@@ -1,4 +1,4 @@
-"""The optimistic lock: versions in every UPDATE and DELETE, and rows that vanished (U5, trap 27)."""
+"""The optimistic lock: versions in every UPDATE and DELETE, vanished rows (U5, trap 27)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.contract.sent import Sent, rows
 from uow import (
     Database,
     ObjectStateError,
+    Outcome,
     Session,
     StaleObjectError,
     State,
@@ -67,7 +68,7 @@ async def test_stale_update(database: Database, models: ModuleType) -> None:
                 await session.commit()
 
             assert caught.value.objects == (mine,)
-            assert caught.value.outcome.value == "not_applied"
+            assert caught.value.outcome is Outcome.NOT_APPLIED
             assert mine.version == 1
             assert changes(mine) == {"name": ("0", "mine")}
 
@@ -131,7 +132,7 @@ async def test_stale_rows_of_a_batch(database: Database, models: ModuleType, sen
         assert caught.value.objects == (mine[7], mine[40])
         assert session.dirty == set(mine)
         assert {author.version for author in mine} == {1}
-        for author in caught.value.objects:
+        for author in (mine[7], mine[40]):
             await session.refresh(author)
         await session.commit()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from tests.faults.models import Account, Entry
 from tests.faults.world import World
 from uow import Session, begin_transaction, run, sql, transaction, update
 
-Program = Callable[[World], Awaitable[None]]
+Program = Callable[[World], Coroutine[Any, Any, None]]
 
 
 async def one_of_everything(world: World) -> None:

@@ -52,7 +52,7 @@ class Steps:
             try:
                 value = yield waits_for
                 step = self.coroutine.send
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - handed on to the coroutine
                 value = error
                 step = self.coroutine.throw
 
@@ -103,7 +103,7 @@ async def run_cancelled(
 async def _error_of(steps: Steps) -> Exception | None:
     try:
         await steps
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - handed to the test
         return error
     return None
 

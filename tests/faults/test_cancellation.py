@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -20,6 +21,7 @@ from uow import (
     Session,
     SessionClosedError,
     State,
+    func,
     sql,
     state,
 )
@@ -92,7 +94,7 @@ async def test_cancelled_in_a_unit_of_one_statement(memory: World, how: str) -> 
 
 @ways
 async def test_commit_that_never_ends(memory: World, how: str) -> None:
-    """F06: when the budget of a COMMIT is spent its connection is killed and the outcome unknown."""
+    """F06: when the budget of a COMMIT is spent the connection is killed, the outcome unknown."""
     world = memory
     session = Session(world.database)
 
@@ -183,9 +185,7 @@ async def test_cancelled_in_rollback(memory: World, how: str, wait: Delay | Hang
 
 @ways
 @pytest.mark.parametrize("wait", [Delay(0.02), Hang()], ids=["slow", "hanging"])
-async def test_cancelled_in_reset_after_commit(
-    memory: World, how: str, wait: Delay | Hang
-) -> None:
+async def test_cancelled_in_reset_after_commit(memory: World, how: str, wait: Delay | Hang) -> None:
     """F07: giving the connection back after a COMMIT cannot hide that the unit was stored."""
     world = memory
     session = Session(world.database)
@@ -271,10 +271,12 @@ async def test_stream_cancelled_in_every_batch(memory: World, how: str) -> None:
     for number in range(1, 5):
 
         async def work() -> None:
-            async with Session(world.database) as session:
-                async with session.stream(session.find(Account), batch_size=1) as rows:
-                    async for _ in rows:
-                        pass
+            async with (
+                Session(world.database) as session,
+                session.stream(session.find(Account), batch_size=1) as rows,
+            ):
+                async for _ in rows:
+                    pass
 
         def arm(cancel: Callable[[], object], number: int = number) -> None:
             world.driver.faults.before("stream_batch", CallBack(cancel), nth=number)
@@ -333,10 +335,8 @@ async def test_errors_come_out_as_themselves(sqlite: World) -> None:
     world.assert_quiet()
 
 
-def sql_error() -> object:
+def sql_error() -> Any:
     """A condition that SQLite refuses."""
-    from uow import func
-
     return func.no_such_function(Account.id) > 1
 
 

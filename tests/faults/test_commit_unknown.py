@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.faults.models import Account, Entry
@@ -112,14 +114,16 @@ async def test_session_after_an_unknown_commit(memory: World, stored: bool) -> N
             session.flush,
             session.commit,
         ]
+        refusals: list[CommitUnknownError] = []
         for use in uses:
             with pytest.raises(CommitUnknownError) as caught:
                 waiting = use()
-                if hasattr(waiting, "__await__"):
+                if isinstance(waiting, Awaitable):
                     await waiting
+            refusals.append(caught.value)
         assert memory.driver.log == []
         expected = Outcome.APPLIED if stored else Outcome.NOT_APPLIED
-        assert await caught.value.verify() is expected
+        assert await refusals[0].verify() is expected
         assert (ann.amount, account.email) == (11, "new@x.org")
 
         await session.rollback()
@@ -138,7 +142,7 @@ async def test_session_after_an_unknown_commit(memory: World, stored: bool) -> N
 
 
 async def test_hooks_of_a_commit(memory: World, caplog: pytest.LogCaptureFixture) -> None:
-    """F56: called once, in order, after a known commit; what one raises undoes and hides nothing."""
+    """F56: called once, in order, after a known commit; what one raises undoes nothing."""
     called: list[str] = []
 
     def fails() -> None:
@@ -146,7 +150,7 @@ async def test_hooks_of_a_commit(memory: World, caplog: pytest.LogCaptureFixture
         raise LookupError("not the unit's fault")
 
     async def waits() -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         called.append("waits")
 
     async with Session(memory.database) as session:
@@ -167,7 +171,7 @@ async def test_hooks_of_a_commit(memory: World, caplog: pytest.LogCaptureFixture
 
 
 async def test_hooks_of_what_is_not_committed(memory: World) -> None:
-    """F56: not called after a rollback, of the whole or of the savepoint, nor on an unknown outcome."""
+    """F56: not called after a rollback, of all or of a savepoint, nor on an unknown outcome."""
     called: list[str] = []
     async with Session(memory.database) as session:
         session.add(Account(email="one@x.org", name="New"))
@@ -209,18 +213,18 @@ async def test_hooks_wait_for_the_repaired_unit(memory: World) -> None:
 
 @pytest.mark.parametrize(("anyio_backend", "how"), WAYS)
 async def test_hooks_of_a_cancelled_commit(memory: World, how: str) -> None:
-    """F56: a cancellation that came during the COMMIT does not keep any of them from being called."""
+    """F56: a cancellation that came during the COMMIT keeps none of them from being called."""
     called: list[int] = []
 
     async def note(number: int) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         called.append(number)
 
     async def work() -> None:
         async with Session(memory.database) as session:
             session.add(Account(email="new@x.org", name="New"))
             for number in range(3):
-                session.on_commit(lambda number=number: note(number))
+                session.on_commit(partial(note, number))
             await session.flush()
             await session.commit()
 

@@ -123,8 +123,7 @@ async def test_other_errors_are_not_tried_again(memory: World) -> None:
 
 @pytest.mark.parametrize("stored", [True, False])
 async def test_commit_that_was_not_answered(memory: World, stored: bool) -> None:
-    """F52, F20, F56: an unknown commit is looked up; one that was stored is not done again, its
-    hooks are called and its objects say so; one that was not is."""
+    """F52, F20, F56: an unknown commit is looked up; only one that was not stored is done again."""
     tries: list[int] = []
     called: list[str] = []
 

@@ -1,4 +1,4 @@
-"""SQLite at its limits: locks of other processes, long statements, a full disk (F16, F17, F51, F57)."""
+"""SQLite at its limits: locks of others, long statements, a full disk (F16, F17, F51, F57)."""
 
 from __future__ import annotations
 
@@ -61,8 +61,7 @@ def other_process(world: World, *statements: str) -> Iterator[None]:
 
 
 async def test_begin_while_another_process_writes(sqlite: World) -> None:
-    """F51, V7: BEGIN waits for its own deadline, says that another try is worth it, and can be
-    cancelled while it waits; afterwards the same session stores the same unit."""
+    """F51, V7: BEGIN waits to its deadline, can be cancelled there, and leaves the unit as it was."""
     async with Session(sqlite.database) as session:
         ann = sqlite.see(await session.get_one(Account, 1))
         ann.amount = 11
@@ -124,8 +123,7 @@ async def test_write_after_a_read_that_is_out_of_date(sqlite: World) -> None:
 
 
 async def test_commit_while_another_process_reads(tmp_path: Path, anyio_backend: str) -> None:
-    """F51, V6: a COMMIT that is kept off by a reader is tried until the deadline, then rolled back
-    as what it is; the same session stores the same unit when the reader is gone."""
+    """F51, V6: a COMMIT kept off by a reader is tried to the deadline, then rolled back; all is pending."""
     world = sqlite_world(tmp_path, journal_mode="DELETE", busy_timeout=0.2)
     async with world.database:
         await world.create()
@@ -147,8 +145,7 @@ async def test_commit_while_another_process_reads(tmp_path: Path, anyio_backend:
 
 
 async def test_long_statement_is_cancelled(sqlite: World) -> None:
-    """F16, V8, V9: a statement that runs for minutes ends within half a second of its
-    cancellation, on its connection alone."""
+    """F16, V8, V9: a statement of minutes ends within half a second of its cancellation."""
     async with Session(sqlite.database) as session:
         start = anyio.current_time()
         with anyio.move_on_after(0.2) as scope:
@@ -209,8 +206,7 @@ async def test_cancelled_read_leaves_the_transaction(sqlite: World) -> None:
 
 
 async def test_disk_full(tmp_path: Path, anyio_backend: str) -> None:
-    """F57, V6: a full disk is a ResourceError, nothing is stored, all is pending again; when there
-    is room the same session stores it."""
+    """F57, V6: a full disk is a ResourceError and all is pending again, to be stored when there is room."""
     world = sqlite_world(tmp_path, pool_max=1)
     async with world.database:
         await world.create()
@@ -250,8 +246,7 @@ def statement(text: str) -> Statement:
 
 
 async def test_disk_full_in_raw_sql(tmp_path: Path, anyio_backend: str) -> None:
-    """F57, V6, R5: SQLite rolls back by itself when the disk is full; a session that went on would
-    write outside of any transaction, so it refuses."""
+    """F57, V6, R5: where SQLite rolled back by itself, the session writes nothing more."""
     world = sqlite_world(tmp_path, pool_max=1)
     async with world.database:
         await world.create()

@@ -48,12 +48,14 @@ Table = dict[int, tuple[Values, int | None]]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4)
 FIELDS = st.one_of(
-    st.tuples(st.just("email"), st.sampled_from("abcdef")),
+    st.tuples(st.just("email"), st.sampled_from("abcdefgh")),
     st.tuples(st.just("name"), TEXT),
     st.tuples(st.just("amount"), st.integers(-(2**63), 2**63 - 1)),
     st.tuples(st.just("tags"), st.lists(TEXT, max_size=2)),
 )
 WAITS = st.integers(1, 8)
+SELDOM = st.integers(0, 4)
+"""What throws away a lot is done at 0 only, so that there is something to throw away."""
 
 
 @attrs.define(eq=False)
@@ -112,6 +114,9 @@ class SessionMachine(RuleBasedStateMachine):
         self.do(self.world.database.create_all, MODELS)
         self.outside = self.cleanup.enter_context(self.world.outside())
         self.open()
+        for email in "abc":
+            self.add(email, email, [email])
+        self.commit(0)
 
     def open(self) -> None:
         self.session = Session(self.world.database)
@@ -150,8 +155,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     def has_work(self) -> bool:
         return any(
-            self.is_pending(one) or self.is_dirty(one) or self.is_doomed(one)
-            for one in self.things
+            self.is_pending(one) or self.is_dirty(one) or self.is_doomed(one) for one in self.things
         )
 
     def clashes(self) -> bool:
@@ -225,6 +229,9 @@ class SessionMachine(RuleBasedStateMachine):
             if kept is not None and kept[2]:
                 thing.key, values, thing.managed, thing.wanted = kept
                 thing.values = copy.deepcopy(values)
+            elif kept is None and thing.managed and thing.key in mark.store:
+                thing.wanted = True  # read since, or deleted and read before
+                thing.values = copy.deepcopy(mark.store[thing.key or 0][0])
             else:
                 thing.key, thing.managed, thing.wanted = None, False, True
 
@@ -245,7 +252,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     # -- what a user does to objects
 
-    @rule(email=st.sampled_from("abcdef"), name=TEXT, tags=st.lists(TEXT, max_size=2))
+    @rule(email=st.sampled_from("abcdefgh"), name=TEXT, tags=st.lists(TEXT, max_size=2))
     def add(self, email: str, name: str, tags: list[str]) -> None:
         obj = Account(email=email, name=name, tags=list(tags))
         self.session.add(obj)
@@ -286,10 +293,8 @@ class SessionMachine(RuleBasedStateMachine):
         thing = self.pick(number)
         if thing is None or not thing.managed or not thing.wanted:
             return
-        if self.is_pending(thing) and thing.key is not None:
-            return  # deleted, added again and deleted again in one transaction
         self.session.delete(thing.obj)
-        if self.is_pending(thing):
+        if self.is_pending(thing) and thing.key is None:
             thing.managed = False
         else:
             thing.wanted = False
@@ -364,8 +369,10 @@ class SessionMachine(RuleBasedStateMachine):
         assert not self.session.in_transaction
         self.stored()
 
-    @rule()
-    def rollback(self) -> None:
+    @rule(chance=SELDOM)
+    def rollback(self, chance: int) -> None:
+        if chance:
+            return
         self.do(self.session.rollback)
         self.rolled_back()
 
@@ -439,9 +446,11 @@ class SessionMachine(RuleBasedStateMachine):
             return
         assert self.do(self.session.get, Account, thing.key) is thing.obj
 
-    @rule()
-    def poison(self) -> None:
+    @rule(chance=SELDOM)
+    def poison(self, chance: int) -> None:
         """A statement that fails can only be rolled back, to the savepoint it was in or wholly."""
+        if chance:
+            return
 
         async def fails() -> None:
             for text in ("INSERT INTO fault_entries VALUES (NULL, 1)", "UPDATE no_such SET x = 1"):
@@ -467,8 +476,10 @@ class SessionMachine(RuleBasedStateMachine):
             self.rolled_back()
         assert not self.session.is_poisoned
 
-    @rule()
-    def start_again(self) -> None:
+    @rule(chance=SELDOM)
+    def start_again(self, chance: int) -> None:
+        if chance:
+            return
         old = [(one, one.managed) for one in self.things]
         self.do(self.session.aclose)
         self.rolled_back()
@@ -540,7 +551,7 @@ class TrioMachine(SessionMachine):
 
 chosen = settings(
     max_examples=int(os.environ.get("UOW_EXAMPLES", "60")),
-    stateful_step_count=40,
+    stateful_step_count=50,
     deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

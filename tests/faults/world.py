@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import sqlite3
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 import apsw
 import attrs
 
-from tests.faults.models import MODELS, Account, Entry
+from tests.faults.models import MODELS, Account
 from uow import Database, State, changes, state
 from uow.drivers.memory import MemoryDriver
 from uow.mapping.mapper import mapper_of
@@ -179,7 +178,7 @@ def threads_and_files() -> tuple[int, int]:
     """How many threads and open files this process has, without trio's own spare threads."""
     gc.collect()
     threads = [one for one in threading.enumerate() if not one.name.startswith("Trio")]
-    return len(threads), len(os.listdir("/proc/self/fd"))
+    return len(threads), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def assert_nothing_left(before: tuple[int, int]) -> None:

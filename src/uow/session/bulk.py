@@ -59,12 +59,14 @@ class Bulk:
             keys: list[Any] | None = None
             if sent is not tree:
                 codec = unit.codecs.of(mapper)
-                keys = [codec.decode_key(row) for row in answer]
+                width = len(mapper.key)
+                keys = [codec.decode_key(row[:width]) for row in answer]
+                answer = [row[width:] for row in answer]
             removed = isinstance(tree, Delete) and keys is not None
             unit.ledger.expire_all(mapper, keys, removed=removed)
-        if sent is not tree:
-            return len(answer)
-        return self._reader.rows(tree.returning, answer) if tree.returning else answer
+        if tree.returning:
+            return self._reader.rows(tree.returning, answer)
+        return answer if sent is tree else len(answer)
 
     async def _send(self, tree: Insert | Update | Delete) -> Any:
         """Run the statement, in parts where it holds more values than the store takes."""
@@ -78,18 +80,16 @@ class Bulk:
         return [row for rows in answers for row in rows] if returns else sum(answers)
 
     def _naming(self, tree: Insert | Update | Delete) -> Insert | Update | Delete:
-        """The same statement, made to return the keys of its rows where the store can."""
+        """The same statement, made to return the keys of its rows first where the store can."""
         mapper = tree.mapper
         capabilities = self._unit.codecs.dialect.capabilities
         keys: tuple[Expression[Any], ...] = tuple(
             ColumnExpression(column, mapper) for column in mapper.key
         )
-        if tree.returning:
-            return tree
         if isinstance(tree, Update) and capabilities.returning_update:
-            return Update(mapper, tree.assignments, tree.where, keys)
+            return Update(mapper, tree.assignments, tree.where, (*keys, *tree.returning))
         if isinstance(tree, Delete) and capabilities.returning_delete:
-            return Delete(mapper, tree.where, keys)
+            return Delete(mapper, tree.where, (*keys, *tree.returning))
         return tree
 
     def _refuse_unflushed(self, mapper: Mapper) -> None:

@@ -52,6 +52,7 @@ class Ledger:
         new: objects to insert, by `id`, in the order they were added.
         changed: records of objects that were written to, or hold values that must be compared.
         deleted: records of objects to delete.
+        revived: `id`s of new objects whose row this transaction has deleted.
         frames: the journal; the first is the transaction's, each other a savepoint's.
     """
 
@@ -64,6 +65,7 @@ class Ledger:
         "identity",
         "new",
         "pending",
+        "revived",
         "stored",
     )
 
@@ -75,6 +77,7 @@ class Ledger:
         self.stored = Home(self, codecs, State.PERSISTENT, self.changed)
         self.pending = Home(self, codecs, State.PENDING)
         self.deleted: dict[Record, None] = {}
+        self.revived: set[int] = set()
         self.frames = [Frame()]
 
     # -- the identity map
@@ -288,6 +291,7 @@ class Ledger:
             self.settle(record)
         else:
             self._add_new(record.obj)
+            self.revived.add(id(record.obj))
 
     def delete(self, obj: Model) -> None:
         """Mark an object for deletion; a new one is just let go.
@@ -312,9 +316,17 @@ class Ledger:
             self.enlist(record)
 
     def _let_go(self, obj: Any) -> None:
-        """Make an object transient; what was written to it is checked again if it comes back."""
+        """Make an object transient; what was written to it is checked again if it comes back.
+
+        One whose row was deleted in this transaction is deleted still: a rollback brings it back.
+        """
         record = self.own(obj)
         self.delist(record)
+        if id(obj) in self.revived:
+            self.revived.discard(id(obj))
+            record.become(State.DELETED)
+            record.home = self.stored
+            return
         record.become(State.TRANSIENT)
         self._decode_all(obj, mapper_of(obj))
         record.home = None
@@ -352,6 +364,7 @@ class Ledger:
         self.new.clear()
         self.changed.clear()
         self.deleted.clear()
+        self.revived.clear()
 
     def close(self) -> None:
         """Let go of every object, for good."""
@@ -514,6 +527,7 @@ class Ledger:
                         if self.holds(obj) and state_of(obj).stored is State.DELETED:
                             self._decode_all(obj, mapper_of(obj))
                             set_state(obj, GONE)
+        self.revived.clear()
         self.frames = [Frame()]
 
     def release_frame(self) -> None:

@@ -233,6 +233,8 @@ def _read(
         return codec.rows(columns, objects)
     except (ValueError, AttributeError, NotLoadedError):
         _name_culprits(codec, columns, objects, problems)
+        if not problems.lines:
+            raise  # nobody is to blame; a step without rows would store nothing
         return []
 
 

@@ -550,9 +550,14 @@ class Session:
 
         Raises:
             QueryError: the open transaction holds changes that other connections cannot see; or
-                something is no query.
+                something is no query, or asks for locks.
         """
         selects = [_select_of(query, "fan_out") for query in queries]
+        if any(select.for_update is not None for select in selects):
+            raise QueryError(
+                "fan_out gives its connections back at once, and locks would go with them; leave "
+                "out for_update, or run the query by itself"
+            )
         outer = self._claim("fan_out")
         try:
             if self._ledger.was_written:
@@ -602,7 +607,7 @@ class Session:
             batch_size: rows to fetch at a time.
 
         Raises:
-            QueryError: it is no query, or the size of a batch is none.
+            QueryError: it is no query, or asks for locks; or the size of a batch is none.
         """
         self._check("stream")
         if type(batch_size) is not int or batch_size < 1:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
-from uow.errors import ObjectStateError, Phase, SessionClosedError, UowError
+from uow.errors import ObjectStateError, Phase, QueryError, SessionClosedError, UowError
 from uow.session.channel import mark
 from uow.tracking.state import Home, State
 
@@ -62,6 +62,8 @@ class Stream(Generic[R]):
     )
 
     def __init__(self, session: Session, select: Select, batch_size: int) -> None:
+        if select.for_update is not None:
+            raise QueryError("a stream takes no locks; leave out for_update, or use to_list()")
         self._session = session
         self._select = select
         self._batch_size = batch_size

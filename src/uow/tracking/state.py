@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from weakref import ref
 
@@ -425,7 +424,7 @@ def state_of(obj: object) -> ObjectState:
         raise ObjectStateError(
             f"a session holds objects of mapped classes, not {type(obj).__name__}"
         ) from None
-    if type(found) is MemberDescriptorType:  # what a slot is to a class
+    if isinstance(obj, type):  # which has the slot, as a descriptor
         raise ObjectStateError(f"a session holds objects, not the class {obj!r} itself")
     return found
 
