@@ -106,6 +106,8 @@ def parse_url(text: str | URL) -> URL:
     """
     if isinstance(text, URL):
         return text
+    if not isinstance(text, str):
+        raise ValidationError(f"a database URL is a string, not {type(text).__name__}")
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator or not scheme.replace("+", "").replace("-", "").isalnum():

@@ -17,6 +17,7 @@ from uow import (
     Mapped,
     NotLoadedError,
     ObjectStateError,
+    QueryError,
     Registry,
     Session,
     StaleObjectError,
@@ -396,6 +397,42 @@ async def test_lock_after_a_change_that_was_set_back(
 
     assert "text" not in sent.text("UPDATE").partition("WHERE")[0]
     assert await rows(database, models.Everything.text, models.Everything.names) == [("c", ["z"])]
+
+
+@pytest.mark.parametrize("option", ["nowait", "skip_locked"])
+async def test_lock_options(
+    database: Database, models: ModuleType, sent: Sent, option: str
+) -> None:
+    """A lock the store cannot take in that way is refused before anything is sent (Q7)."""
+    note = models.Note(text="a")
+    await store(database, note)
+    sent.clear()
+    async with Session(database) as session:
+        if getattr(database.dialect.capabilities, option):
+            assert await session.get(models.Note, note.id, **{option: True})
+        else:
+            with pytest.raises(QueryError, match=option):
+                await session.get(models.Note, note.id, **{option: True})
+            with pytest.raises(QueryError, match=option):
+                await session.find(models.Note).for_update(**{option: True}).to_list()
+
+            assert sent == []
+        await session.rollback()
+
+
+async def test_lock_of_a_deleted_object(database: Database, models: ModuleType) -> None:
+    """A lock on a row whose object is marked as deleted leaves it marked."""
+    note = models.Note(text="a")
+    await store(database, note)
+    async with Session(database) as session:
+        found = await session.get_one(models.Note, note.id)
+        session.delete(found)
+
+        assert await session.get_one(models.Note, note.id, for_update=True) is found
+        assert session.deleted == {found}
+        await session.commit()
+
+    assert await rows(database, models.Note.id) == []
 
 
 async def test_lock_of_a_moved_version(database: Database, models: ModuleType) -> None:

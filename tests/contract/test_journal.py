@@ -313,6 +313,33 @@ async def test_rollback_of_new_objects(database: Database, models: ModuleType) -
     assert await rows(database, models.Author.email, models.Author.version) == [("a@x.org", 2)]
 
 
+@pytest.mark.parametrize("way", ["rollback", "failed flush", "savepoint"])
+async def test_undone_inserts_leave_the_map(
+    database: Database, models: ModuleType, way: str
+) -> None:
+    """Trap 26: an object whose INSERT was undone is not found by the key it had."""
+    await store(database, models.Slot(id=1, position=1))
+    async with Session(database) as session, session.begin_nested() as savepoint:
+        note, slot = models.Note(text="a"), models.Slot(id=2)
+        session.add_all([note, slot])
+        await session.flush()
+        key = note.id
+
+        assert await session.get_one(models.Note, key) is note
+        if way == "savepoint":
+            await savepoint.rollback()
+        elif way == "rollback":
+            await session.rollback()
+        else:
+            session.add(models.Slot(id=3, position=1))
+            with pytest.raises(ConstraintError):
+                await session.flush()
+
+        assert await session.get(models.Note, key) is None
+        assert await session.get(models.Slot, 2) is None
+        await session.rollback()
+
+
 async def test_rollback_keeps_what_the_user_gave(database: Database, models: ModuleType) -> None:
     """A key, a version or a server default that the user set is not the store's to take back."""
     note = models.Note(id=77, text="a")
@@ -974,6 +1001,38 @@ async def test_deleted_before_and_revived_in_a_savepoint(
             assert note.text == "b"
 
     assert await rows(database, models.Note.text) == []
+
+
+async def test_changed_before_and_deleted_in_a_savepoint(
+    database: Database, models: ModuleType
+) -> None:
+    """An object changed before a savepoint and deleted in it is changed again, not deleted."""
+    stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, stored)
+    async with Session.begin(database) as session:
+        author = await session.get_one(models.Author, stored.id)
+        author.name = "Bob"
+        author.tags.append("y")
+        new = models.Note(text="n")
+        session.add(new)
+        async with session.begin_nested() as savepoint:
+            for flushes in range(3):
+                session.delete(author)
+                if flushes:
+                    await session.flush()
+                session.delete(new)
+                if flushes > 1:
+                    await session.flush()
+                await savepoint.rollback()
+
+                assert changes(author) == {"name": ("Ann", "Bob"), "tags": (["x"], ["x", "y"])}
+                assert session.dirty == {author}
+                assert session.new == {new}
+                assert author.version == 1
+                assert await session.get_one(models.Author, stored.id) is author
+
+    assert await rows(database, models.Author.name, models.Author.tags) == [("Bob", ["x", "y"])]
+    assert await rows(database, models.Note.text) == [("n",)]
 
 
 async def test_rollback_with_open_savepoints(database: Database, models: ModuleType) -> None:

@@ -497,6 +497,22 @@ async def test_case_and_functions_in_columns(database: Database, everything: Any
             assert row.known == (-1 if one.number is None else one.number)
 
 
+async def test_now(database: Database, models: ModuleType) -> None:
+    """Q6: `now()` and a default of the store are instants of one kind, and compare."""
+    author = models.Author
+    before = datetime.now(UTC) - timedelta(seconds=5)
+    async with Session(database) as session:
+        session.add(author(email="a@x.org", name="a"))
+        await session.commit()
+        query = session.find(author, author.joined > before, author.joined <= func.now())
+
+        assert await query.count() == 1
+        assert await session.find(author, author.joined > func.now()).count() == 0
+        (row,) = await session.execute(select(func.now().label("now")))
+
+        assert before < row.now < datetime.now(UTC) + timedelta(seconds=5)
+
+
 @pytest.fixture
 async def shop(database: Database, models: ModuleType) -> Database:
     """A database with notes and posts: note n has n posts, one post has no note."""

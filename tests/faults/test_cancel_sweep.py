@@ -50,7 +50,10 @@ async def results(world: World, program: Program) -> tuple[Rows, Rows]:
     await program(world)
     world.assert_quiet()
     world.assert_agrees()
-    return before, world.rows()
+    after = world.rows()
+
+    assert after != before
+    return before, after
 
 
 async def check(world: World, run: Run, outcome: list[Session], allowed: tuple[Rows, Rows]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.models import Account, Entry
+from tests.faults.steps import WAYS, run_cancelled
 from tests.faults.world import World
 from uow import (
     Column,
@@ -103,7 +104,7 @@ class Work:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("inside", ["transaction", "savepoint"])
 async def test_flush_that_dies_at_any_point(memory: World, fault: str, inside: str) -> None:
-    """F54, F23: wherever a flush fails, all is pending again, and the same session stores it all."""
+    """F54, F23: wherever a flush fails all is pending again, and the session stores it then."""
     number = 0
     while True:
         number += 1
@@ -126,6 +127,33 @@ async def test_flush_that_dies_at_any_point(memory: World, fault: str, inside: s
             await session.commit()
 
             assert session.outcome is Outcome.APPLIED
+            work.assert_stored()
+        memory.assert_quiet()
+    assert number > 8
+
+
+@pytest.mark.parametrize(("anyio_backend", "how"), WAYS)
+@pytest.mark.parametrize("inside", ["transaction", "savepoint"])
+async def test_flush_that_is_cancelled_at_any_await(memory: World, how: str, inside: str) -> None:
+    """F01, F54: the same for a flush that is cancelled, whose session is then used further."""
+    number = 0
+    while True:
+        number += 1
+        memory.reset()
+        async with Session(memory.database) as session:
+            work = Work(memory, session)
+            await work.prepare()
+            savepoint = session.begin_nested()
+            if inside == "savepoint":
+                await savepoint.__aenter__()
+            run = await run_cancelled(session.flush(), how, (number,))
+            if run.waits < number:
+                await session.rollback()
+                break
+            assert run.cancelled
+            work.assert_pending()
+            await savepoint.__aexit__(None, None, None)
+            await session.commit()
             work.assert_stored()
         memory.assert_quiet()
     assert number > 8
@@ -398,3 +426,36 @@ async def test_no_statement_is_repeated(memory: World) -> None:
         await session.commit()
     assert memory.rows()["ann@x.org"][1] == 11
     memory.assert_quiet()
+
+
+async def test_read_that_cost_the_transaction(memory: World) -> None:
+    """R5, V6: a read whose error ended the transaction is noticed; the unit is written anew."""
+    async with Session(memory.database) as session:
+        ann = memory.see(await session.get_one(Account, 1))
+        ann.amount = 11
+        await session.flush()
+        memory.driver.faults.before("fetch", RollBack(DriverError("the store gave up")))
+        with pytest.raises(DriverError):
+            await session.find(Entry).to_list()
+
+        assert not session.in_transaction
+        assert session.dirty == {ann}
+        ann.name = "Anna"
+        await session.commit()
+    assert memory.rows()["ann@x.org"] == ("Anna", 11, '["a"]', "old", 2)
+    memory.assert_agrees()
+    memory.assert_quiet()
+
+
+async def test_written_twice_then_rolled_back(sqlite: World) -> None:
+    """Trap 26: a rollback gives back what is stored, however often a field was written."""
+    async with Session(sqlite.database) as session:
+        ann = sqlite.see(await session.get_one(Account, 1))
+        for amount in (11, 12, 13):
+            ann.amount = amount
+            ann.tags = [str(amount)]
+        assert changes(ann) == {"amount": (10, 13), "tags": (["a"], ["13"])}
+        await session.rollback()
+
+        assert (ann.amount, ann.tags) == (10, ["a"])
+    sqlite.assert_agrees()

@@ -61,7 +61,7 @@ def other_process(world: World, *statements: str) -> Iterator[None]:
 
 
 async def test_begin_while_another_process_writes(sqlite: World) -> None:
-    """F51, V7: BEGIN waits to its deadline, can be cancelled there, and leaves the unit as it was."""
+    """F51, V7: BEGIN waits to its deadline, can be cancelled, leaves the unit as it was."""
     async with Session(sqlite.database) as session:
         ann = sqlite.see(await session.get_one(Account, 1))
         ann.amount = 11
@@ -123,7 +123,7 @@ async def test_write_after_a_read_that_is_out_of_date(sqlite: World) -> None:
 
 
 async def test_commit_while_another_process_reads(tmp_path: Path, anyio_backend: str) -> None:
-    """F51, V6: a COMMIT kept off by a reader is tried to the deadline, then rolled back; all is pending."""
+    """F51, V6: a COMMIT kept off by a reader is tried to its deadline, then rolled back."""
     world = sqlite_world(tmp_path, journal_mode="DELETE", busy_timeout=0.2)
     async with world.database:
         await world.create()
@@ -206,7 +206,7 @@ async def test_cancelled_read_leaves_the_transaction(sqlite: World) -> None:
 
 
 async def test_disk_full(tmp_path: Path, anyio_backend: str) -> None:
-    """F57, V6: a full disk is a ResourceError and all is pending again, to be stored when there is room."""
+    """F57, V6: a full disk is a ResourceError; all is pending, to be stored when there is room."""
     world = sqlite_world(tmp_path, pool_max=1)
     async with world.database:
         await world.create()

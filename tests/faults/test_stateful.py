@@ -407,8 +407,9 @@ class SessionMachine(RuleBasedStateMachine):
         number = depth % len(self.marks)
         mark = self.marks[number]
         self.do(mark.block.rollback)
+        for inner in reversed(self.marks[number:]):
+            self.restore(inner)
         del self.marks[number + 1 :]
-        self.restore(mark)
 
     @precondition(lambda self: self.marks)
     @rule()
@@ -550,7 +551,7 @@ class TrioMachine(SessionMachine):
 
 
 chosen = settings(
-    max_examples=int(os.environ.get("UOW_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("UOW_EXAMPLES", "150")),
     stateful_step_count=50,
     deadline=None,
     print_blob=True,

@@ -179,11 +179,17 @@ class Channel:
         budget is spent; `raise_cancelled` raises it when the caller's books are in order.
 
         Raises:
+            ConnectionLostError: the connection was closed before.
             CommitUnknownError: no answer came.
             UowError: the store refused; the transaction was rolled back.
         """
         connection = self._open()
         await checkpoint_if_cancelled()
+        if connection.is_closed:
+            raise ConnectionLostError(
+                "the connection was closed before COMMIT was sent; nothing was stored",
+                phase=Phase.COMMIT,
+            )
         self._tell("COMMIT")
         try:
             await self._sealed(connection.commit, connection)

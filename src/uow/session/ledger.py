@@ -103,6 +103,21 @@ class Ledger:
         if objects.get(key) is obj:
             del objects[key]
 
+    def vacate(self, obj: Any) -> None:
+        """The row of an object is gone with its INSERT: who stands for it leaves the map.
+
+        That is another object if the row was read again after the first one had left the session.
+        """
+        self.forget(obj)
+        if self.holds(obj):
+            return
+        mapper = mapper_of(obj)
+        other = self.of(mapper.root).pop(mapper.identity(obj), None)
+        if other is not None:
+            self.delist(self.own(other))
+            self._decode_all(other, mapper)
+            set_state(other, GONE)
+
     # -- records and sets
 
     def holds(self, obj: Any) -> bool:
@@ -507,7 +522,9 @@ class Ledger:
         state = state_of(obj)
         if state.owner not in {None, self} or state.stored is State.TRANSIENT or state is GONE:
             return
-        changed = self.differences(state) if isinstance(state, Record) else {}
+        changed: dict[str, Any] = {}
+        if isinstance(state, Record) and state.stored is State.PERSISTENT:
+            changed = self.differences(state)
         if not isinstance(state, Record) or not changed:
             self._blank(obj)
             return

@@ -41,6 +41,8 @@ class Reader:
             known = unit.ledger.of(mapper.root).get(key)
             if known is not None and type(known) is mapper.class_:
                 return known
+        if unit.flushes_first:
+            await unit.flush_first()
         codec = unit.codecs.of(mapper)
         text = codec.get_statement(for_update=lock, nowait=nowait, skip_locked=skip_locked)
         rows = await unit.fetch(text.statement(codec.encode_key(key)), lock=lock)

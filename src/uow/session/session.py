@@ -126,7 +126,8 @@ class Session:
                 f"Session() takes a Database, not {type(database).__name__}; see uow.connect"
             )
         if isolation is not None:
-            isolation = " ".join(isolation.upper().replace("_", " ").split())
+            if isinstance(isolation, str):
+                isolation = " ".join(isolation.upper().replace("_", " ").split())
             if isolation not in ISOLATION_LEVELS:
                 known = ", ".join(sorted(ISOLATION_LEVELS))
                 raise QueryError(f"isolation is one of {known}, not {isolation!r}")
@@ -560,6 +561,7 @@ class Session:
             )
         outer = self._claim("fan_out")
         try:
+            await self._unit.flush_first()
             if self._ledger.was_written:
                 raise QueryError(
                     "fan_out reads on connections of its own, which do not see what this "

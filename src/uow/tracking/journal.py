@@ -50,6 +50,10 @@ class Ledger(Protocol):
         """Take an object out of the identity map."""
         ...
 
+    def vacate(self, obj: Any) -> None:
+        """Take who stands for a row that is gone out of the identity map."""
+        ...
+
     def renew(self, obj: Any, noted: dict[str, Any] | None) -> None:
         """Make an object new again, with these notes."""
         ...
@@ -112,7 +116,7 @@ class Inserted:
     def undo(self, ledger: Ledger) -> None:
         """Take them out of the identity map, with what the store gave; they are new again."""
         for obj, noted in zip(self.objects, self.noted, strict=True):
-            ledger.forget(obj)
+            ledger.vacate(obj)
             for column in self.filled:
                 unfill(obj, column)
             ledger.renew(obj, noted)
