@@ -45,7 +45,7 @@ class Database:
         url: where it is; `uow.url.parse_url` shows the forms.
         default: whether sessions use it that name no database, from its opening to its end.
         pool_min: how many connections are opened at once.
-        pool_max: how many there may be; by default ten, or what the driver says makes sense.
+        pool_max: how many there may be, ten by default; never more than the store allows.
         pool_timeout: seconds a task waits for a connection.
         pool_lifetime: seconds after which a connection is replaced, give or take a tenth.
         pool_idle_check: seconds of idleness after which a connection is tested before use.
@@ -86,15 +86,13 @@ class Database:
         self.driver = _driver_factory(self.url.scheme)(self.url, options)
         self._is_default = default
         limit = self.driver.max_connections
-        size = pool_max if pool_max is not None else min(DEFAULT_POOL_MAX, limit or 2**31)
+        # A URL is often swapped for that of a memory database in tests, with all its options.
+        size = min(DEFAULT_POOL_MAX if pool_max is None else pool_max, limit or 2**31)
+        pool_min = min(pool_min, limit or pool_min)
         if size < 1 or pool_min < 0 or pool_min > size:
             raise ValidationError(
                 f"pool_min={pool_min} and pool_max={size} do not fit: 0 <= pool_min <= pool_max,"
                 " and at least one connection"
-            )
-        if limit is not None and size > limit:
-            raise ValidationError(
-                f"pool_max={size}, but {self.url} allows {limit} connection{'s'[: limit - 1]}"
             )
         self._pool = Pool(
             self.driver.connect,

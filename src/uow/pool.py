@@ -515,6 +515,24 @@ class Pool:
         connection.terminate()
         self._give_on(slot)
 
+    def forsake(self, connection: Connection) -> None:
+        """As `discard`, for finalisers: these may run in any thread, and wake nobody from there.
+
+        The place is then free from our own next step on, a second later at most.
+        """
+        try:
+            is_here = self._running_loop() is self._loop
+        except RuntimeError:
+            is_here = False
+        if is_here:
+            self.discard(connection)
+            return
+        slot = self._loans.get(id(connection))
+        if slot is not None and slot.is_lent and self._process == os.getpid():
+            slot.is_lent = False
+            connection.terminate()
+            self._forgotten.append((id(connection), slot))
+
     # -- all of them
 
     def bump(self) -> None:

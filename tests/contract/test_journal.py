@@ -619,6 +619,114 @@ async def test_raw_sql_then_rollback(database: Database, models: ModuleType) -> 
         assert found.text == "a"
 
 
+@pytest.mark.parametrize("is_set", [False, True])
+async def test_list_read_after_a_flush_of_another_field(
+    database: Database, models: ModuleType, is_set: bool
+) -> None:
+    """A list first read between two flushes is what it was after the rollback of both."""
+    stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, stored)
+    async with Session(database) as session:
+        author = await session.get_one(models.Author, stored.id)
+        author.name = "Bob"
+        await session.flush()
+        author.tags.append("y")
+        await session.flush()
+        if is_set:
+            author.tags = ["z"]
+        author.name = "Cy"
+        await session.rollback()
+
+        assert (author.name, author.tags) == ("Ann", ["x"])
+        assert session.dirty == set()
+        author.tags.append("y")
+        await session.commit()
+
+    assert await rows(database, models.Author.name, models.Author.tags) == [("Ann", ["x", "y"])]
+
+
+async def test_list_set_in_one_flush_and_changed_in_the_next(
+    database: Database, models: ModuleType
+) -> None:
+    """A list that was replaced, flushed, changed in place and flushed is the first one again."""
+    stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, stored)
+    async with Session(database) as session:
+        author = await session.get_one(models.Author, stored.id)
+        author.tags = ["y"]
+        await session.flush()
+        author.tags.append("z")
+        await session.flush()
+        await session.rollback()
+
+        assert author.tags == ["x"]
+        assert session.dirty == set()
+
+
+async def test_list_changed_on_what_is_deleted_and_rolled_back(
+    database: Database, models: ModuleType
+) -> None:
+    """What was read of the transaction's own, changed and deleted is not taken for the store's."""
+    stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, stored)
+    async with Session(database) as session:
+        await session.execute(sql("UPDATE authors SET age = 5"))
+        author = await session.get_one(models.Author, stored.id)
+        author.name = "Bob"
+        author.tags.append("y")
+        session.delete(author)
+        await session.flush()
+        await session.rollback()
+        await session.refresh(author)
+
+        assert state(author) is State.PERSISTENT
+        assert (author.name, author.tags, author.age) == ("Ann", ["x"], None)
+        assert session.dirty == set()
+
+
+async def test_own_insert_read_again_and_rolled_back(
+    database: Database, models: ModuleType
+) -> None:
+    """An object read of a row whose INSERT is undone has no row, and is not in the session."""
+    async with Session(database) as session:
+        note = models.Note(text="a")
+        session.add(note)
+        await session.flush()
+        session.expunge(note)
+        again = await session.get_one(models.Note, note.id)
+        again.text = "b"
+
+        assert again is not note
+        await session.rollback()
+
+        assert list(session) == []
+        assert state(again) is State.DETACHED
+        assert state(note) is State.TRANSIENT
+        await session.commit()
+
+    assert await rows(database, models.Note.id) == []
+
+
+async def test_expired_after_a_flush_that_is_undone(database: Database, models: ModuleType) -> None:
+    """What expired after a flush is no change when that flush is undone, and can be read again."""
+    stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, stored, models.Slot(id=1, position=1))
+    async with Session(database) as session:
+        author = await session.get_one(models.Author, stored.id)
+        author.tags.append("y")
+        await session.flush()
+        session.expire(author)
+        session.add(models.Slot(id=2, position=1))
+        with pytest.raises(ConstraintError):
+            await session.flush()
+
+        assert session.dirty == set()
+        await session.rollback()
+        await session.refresh(author)
+
+        assert author.tags == ["x"]
+
+
 # -- bulk statements
 
 

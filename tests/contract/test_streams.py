@@ -249,3 +249,22 @@ async def test_stream_claims_the_session(many: Database, models: ModuleType) -> 
         await session.commit()
 
     assert ("new",) in await rows(many, models.Note.text)
+
+
+async def test_session_between_the_batches_of_a_stream(
+    database: Database, models: ModuleType
+) -> None:
+    """A session can write while it streams, also where the store has a single connection."""
+    async with Session(database) as session:
+        session.add_all([models.Note(text=f"n{rank}", rank=rank) for rank in range(5)])
+        await session.commit()
+        seen = 0
+        async with session.stream(session.find(models.Note), batch_size=2) as stream:
+            async for _ in stream:
+                seen += 1
+                session.add(models.Note(text=f"behind {seen}", rank=-seen))
+                await session.flush()
+        await session.commit()
+
+        assert seen == 5
+        assert await session.find(models.Note).count() == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from tests.faults.models import Account, Entry
@@ -130,6 +131,37 @@ async def side_by_side(world: World) -> None:
         await session.commit()
 
 
+async def in_blocks(world: World) -> None:
+    """One transaction in a longer session that is given up, and one that is kept."""
+    async with Session(world.database) as session:
+        ann = world.see(await session.get_one(Account, 1))
+        with suppress(ZeroDivisionError):
+            async with session.begin():
+                ann.amount = 99
+                session.delete(world.see(await session.get_one(Entry, "one")))
+                await session.flush()
+                ann.amount //= 0
+        await session.refresh(ann)
+        async with session.begin():
+            ann.amount += 1
+            session.add(world.see(Account(email="new@x.org", name="New")))
+
+
+async def flushed_by_queries(world: World) -> None:
+    """A session whose queries flush first; an object is deleted and lives again."""
+    async with Session(world.database, autoflush=True) as session:
+        ann = world.see(await session.get_one(Account, 1))
+        ann.name = "Anna"
+        session.add(world.see(Account(email="new@x.org", name="New")))
+        assert await session.find(Account, Account.name == "Anna").count() == 1
+        entry = world.see(await session.get_one(Entry, "one"))
+        session.delete(entry)
+        assert not await session.find(Entry).exists()
+        session.add(entry)
+        entry.text = "again"
+        await session.commit()
+
+
 PROGRAMS: Final[dict[str, Program]] = {
     program.__name__: program
     for program in (
@@ -139,6 +171,8 @@ PROGRAMS: Final[dict[str, Program]] = {
         rolled_back,
         streamed,
         in_transactions,
+        in_blocks,
+        flushed_by_queries,
         in_bulk,
         run_again,
         side_by_side,

@@ -42,7 +42,7 @@ def new(email: str = "new@x.org") -> Account:
 
 @ways
 async def test_cancelled_in_commit(memory: World, how: str) -> None:
-    """F06: a COMMIT that is under way is not cut; the cancellation is raised when it has ended."""
+    """F06, V3: a COMMIT under way is not cut; the cancellation is raised when it has ended."""
     world = memory
     called: list[str] = []
     sessions: list[Session] = []
@@ -319,7 +319,7 @@ async def test_outer_group_fails_while_a_sibling_flushes(memory: World) -> None:
 
 
 async def test_errors_come_out_as_themselves(sqlite: World) -> None:
-    """F11: no call of a session wraps an error in a group that the user did not open."""
+    """F11, V10: no call of a session wraps an error in a group that the user did not open."""
     world = sqlite
     with pytest.raises(ConstraintError):
         async with Session.begin(world.database) as session:

@@ -459,3 +459,26 @@ async def test_written_twice_then_rolled_back(sqlite: World) -> None:
 
         assert (ann.amount, ann.tags) == (10, ["a"])
     sqlite.assert_agrees()
+
+
+async def test_values_of_what_is_gone(sqlite: World) -> None:
+    """P7: an object whose row was deleted, or whose INSERT was undone, stays readable as it was."""
+    async with Session(sqlite.database) as session:
+        ann = await session.get_one(Account, 1)
+        session.delete(await session.get_one(Entry, "one"))
+        session.delete(ann)
+        await session.commit()
+
+        assert ann.tags == ["a"]
+        again = await session.get_one(Account, 2)
+        session.delete(again)
+        await session.flush()
+        session.add(again)
+        session.delete(again)
+        await session.rollback()
+        assert again.tags == []
+        again.tags.append("b")
+        await session.commit()
+
+    assert sqlite.rows()["bob@x.org"][2] == '["b"]'
+    sqlite.assert_quiet()

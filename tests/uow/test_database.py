@@ -178,7 +178,6 @@ async def test_an_unknown_scheme() -> None:
         ("memory://", {"colour": "red"}, "colour"),
         ("memory://", {"pool_min": 3, "pool_max": 2}, "pool_min=3"),
         ("memory://", {"pool_max": 0}, "pool_max=0"),
-        ("sqlite://", {"pool_max": 2}, "pool_max=2"),
         ("shop.db", {}, "scheme://"),
     ],
 )
@@ -186,6 +185,13 @@ async def test_wrong_options(url: str, options: dict[str, object], named: str) -
     """A wrong URL or option is refused by name, before anything is opened."""
     with pytest.raises(ValidationError, match=named):
         Database(url, **options)  # type: ignore[arg-type]  # wrong on purpose
+
+
+async def test_more_connections_than_the_store_allows() -> None:
+    """`pool_min` and `pool_max` go with every store: a memory database takes its one connection."""
+    async with Database("sqlite://", pool_min=2, pool_max=5) as database:
+        assert database.pool.max_size == 1
+        assert database.pool.stats.size == 1
 
 
 async def test_a_missing_client_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from uow import Column, Database, Mapped, Session, Table, current_session
@@ -52,3 +53,20 @@ async def test_the_session_around_a_forgotten_one_is_ambient_again(tmp_path: Pat
 
             assert current_session() is outer
         assert current_session() is None
+
+
+async def test_a_session_forgotten_in_another_thread(tmp_path: Path) -> None:
+    """A finaliser that runs off the event loop frees the place all the same, without a noise."""
+    async with Database(f"sqlite:///{tmp_path}/items.db", pool_max=1) as database:
+        await database.create_all([Item])
+        held: list[Session] = [Session(database)]
+        await held[0].__aenter__()
+        held[0].add(Item())
+        await held[0].flush()
+
+        with pytest.warns(ResourceWarning, match="was never closed"):
+            await anyio.to_thread.run_sync(held.clear)
+
+        async with Session.begin(database) as session:
+            assert await session.find(Item).count() == 0
+        assert database.pool.stats.in_use == 0

@@ -287,6 +287,12 @@ class Channel:
         if connection is not None and not self.pool.release_nowait(connection):
             self.pool.discard(connection)
 
+    def forsake(self) -> None:
+        """Close the connection from a finaliser, in whatever thread that runs."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            self.pool.forsake(connection)
+
     def terminate(self) -> None:
         """Close the connection at once, without waiting."""
         connection, self.connection = self.connection, None

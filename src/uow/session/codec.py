@@ -178,7 +178,7 @@ class Codec:
             old: Any = record.noted[name]  # type: ignore[index]  # there is one note, this one
             try:
                 now = get(obj)
-                if old is now or (type(old) is type(now) and same_value(old, now)):
+                if same_value(old, now):
                     unchanged.append(record)
                 elif now is not None and check(now) is now:
                     objects.append(obj)

@@ -242,14 +242,14 @@ class Session:
             self._life = Life.CLOSED
             if self._binding is not None:
                 ambient.unbind(self._binding)
-            self._unit.channel.terminate()
+            self._unit.channel.forsake()
             self._ledger.restore_all()
             self._ledger.close()
 
     def __del__(self) -> None:
         if getattr(self, "_life", None) is not Life.OPEN:
             return
-        self._unit.channel.terminate()
+        self.abandon()  # objects in the user's hands must not claim what is rolled back with it
         file, line = self._site
         warnings.warn(
             f"a session opened at {file}:{line} was never closed; use `async with`",
@@ -791,9 +791,8 @@ class Session:
 
 def _select_of(query: object, verb: str) -> Select:
     """The tree of a query."""
+    given = type(query).__name__
     tree = query.statement if isinstance(query, Executable) else None
     if not isinstance(tree, Select):
-        raise QueryError(
-            f"{verb}() takes a query, as session.find() makes it, not {type(query).__name__}"
-        )
+        raise QueryError(f"{verb}() takes a query, as session.find() makes it, not {given}")
     return tree

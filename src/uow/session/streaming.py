@@ -36,12 +36,34 @@ class Passing(dict[Any, Any]):
         """Nothing is kept."""
 
 
+class Batches:
+    """Hands out rows that are there already, as a cursor would."""
+
+    __slots__ = ("_rows", "_size", "_start")
+
+    def __init__(self, rows: list[Row], size: int) -> None:
+        self._rows = rows
+        self._size = size
+        self._start = 0
+
+    def __aiter__(self) -> Batches:
+        return self
+
+    async def __anext__(self) -> list[Row]:
+        batch = self._rows[self._start : self._start + self._size]
+        if not batch:
+            raise StopAsyncIteration
+        self._start += len(batch)
+        return batch
+
+
 @final
 class Stream(Generic[R]):
     """Rows of a query, a batch at a time; an async context manager and its iterator.
 
     In a transaction it reads there, else on a connection of its own that it holds until it is
-    closed. The session can be used between batches.
+    closed. The session can be used between batches, if the pool has a connection for it. Of a
+    database with a single connection all rows are read at once.
 
     Attributes:
         is_own: it reads on a connection of its own.
@@ -79,7 +101,7 @@ class Stream(Generic[R]):
         session = self._session
         outer = session._claim("stream")
         try:
-            if self._cursor is not None:
+            if self._take is not None:
                 raise ObjectStateError("a stream is entered once")
             await session._unit.flush_first()
             session._unit.refuse_poisoned()
@@ -89,6 +111,11 @@ class Stream(Generic[R]):
             if session._unit.is_explicit and channel.connection is None:
                 await session._unit.begin()
             connection = channel.connection
+            if connection is None and channel.database.driver.max_connections == 1:
+                # A memory database: holding its only connection would lock the session out.
+                rows = await channel.fetch(compiled.statement)
+                self._batches = Batches(rows, self._batch_size)
+                return self
             if connection is None:
                 connection = await channel.acquire()
                 self.is_own = True

@@ -365,6 +365,8 @@ class Unit:
         ledger = self.ledger
         unknown = self.unknown is not None
         concerned = objects_of(ledger.frames) if unknown else []
+        # With nothing to roll back, what is known of the unit before stays true.
+        was_begun = self.channel.connection is not None or ledger.was_written or not ledger.is_clean
         try:
             await self.close_streams()
             await self.channel.rollback()
@@ -375,7 +377,7 @@ class Unit:
                     if ledger.holds(obj):
                         ledger.expire(obj, discard=True)
                 self.unknown = None
-            else:
+            elif was_begun:
                 self.outcome = Outcome.NOT_APPLIED
         await self.hooks.call("after_rollback")
 

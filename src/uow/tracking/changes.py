@@ -43,7 +43,8 @@ def changed_names(record: Record, codecs: Codecs) -> list[str]:
         for name, raw in record.watched.items():
             if noted is None or name not in noted:
                 column = by_attribute[name]
-                if differs_from_raw(read_slot(obj, column), raw, column, codecs):
+                now = read_slot(obj, column)
+                if now is not MISSING and differs_from_raw(now, raw, column, codecs):
                     names.append(name)
     return names
 

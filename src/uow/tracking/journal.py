@@ -154,8 +154,7 @@ class Updated:
             for column, value in replaced.items():
                 write_slot(obj, column, value)
             record = ledger.own(obj)
-            record.watched = watched
-            record.renote(noted)
+            record.unwrite(noted, watched or {})
             ledger.enlist(record)
 
 

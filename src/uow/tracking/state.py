@@ -224,6 +224,19 @@ class Record:
         else:
             self.noted = merged
 
+    def unwrite(self, noted: dict[str, Any], watched: dict[str, Any]) -> None:
+        """A write is undone: fields differ again from what the store held before it.
+
+        Args:
+            noted: what was noted then, which is older than what is noted now.
+            watched: what was watched then. What came to be watched since stays so, but for fields
+                that were written, of which the store had something else.
+        """
+        since = {name: raw for name, raw in (self.watched or {}).items() if name not in noted}
+        self.watched = {**since, **watched} or None
+        written = {name: Raw(raw) for name, raw in watched.items() if name in self.notes}
+        self.renote({**written, **noted})
+
     def rebase(self, noted: dict[str, Any]) -> None:
         """The store holds other values by now: from here on changes are told from these.
 

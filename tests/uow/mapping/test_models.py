@@ -178,7 +178,7 @@ def test_missing_columns() -> None:
     """What the store makes is not there before a flush, and reading it names the remedy."""
     author = Author(email="a", name="b")
 
-    with pytest.raises(NotLoadedError, match=r"Author.joined is made by the store .*flush\(\)"):
+    with pytest.raises(NotLoadedError, match=r"Author.joined is made by the store.*flush\(\)"):
         author.joined  # noqa: B018 - reading it is the point
     with pytest.raises(AttributeError, match="'Author' object has no attribute 'nope'"):
         author.nope  # type: ignore[attr-defined]  # noqa: B018
