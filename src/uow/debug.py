@@ -11,8 +11,8 @@ from uow.mapping.mapper import mapper_of
 if TYPE_CHECKING:
     from uow.database import Database
     from uow.mapping.model import Model
-    from uow.session.steps import FlushPlan
     from uow.session.session import Session
+    from uow.session.steps import FlushPlan
     from uow.statement import Many, Statement
 
 __all__ = ["generated", "plan", "statements"]

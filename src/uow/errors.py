@@ -34,7 +34,7 @@ library's own error. Messages never contain column values: those may be secrets.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import ClassVar
 
 __all__ = [
@@ -92,7 +92,7 @@ class Outcome(Enum):
     UNKNOWN = "unknown"
 
 
-class ConstraintKind(str, Enum):
+class ConstraintKind(StrEnum):
     """Which kind of constraint the store enforced; equal to its plain string."""
 
     UNIQUE = "unique"
@@ -173,10 +173,10 @@ class InvalidUnitError(ValidationError):
 
     def __init__(self, problems: Sequence[str], objects: Sequence[object]) -> None:
         self.objects = tuple(objects)
-        count = len(problems)
+        values = "1 value" if len(problems) == 1 else f"{len(problems)} values"
         lines = "\n  ".join(problems)
         super().__init__(
-            f"{count} value{'s' if count > 1 else ''} cannot be stored; nothing was sent:\n  {lines}",
+            f"{values} cannot be stored; nothing was sent:\n  {lines}",
             problems=problems,
             phase=Phase.FLUSH,
         )

@@ -422,14 +422,20 @@ async def test_lock_options(
 
 async def test_lock_of_a_deleted_object(database: Database, models: ModuleType) -> None:
     """A lock on a row whose object is marked as deleted leaves it marked."""
-    note = models.Note(text="a")
+    note = models.Note(text="a", meta={"a": [1]})
     await store(database, note)
     async with Session(database) as session:
         found = await session.get_one(models.Note, note.id)
         session.delete(found)
+        found.meta["a"].append(2)
 
         assert await session.get_one(models.Note, note.id, for_update=True) is found
         assert session.deleted == {found}
+        await session.flush()
+        await session.rollback()
+
+        assert found.meta == {"a": [1]}
+        session.delete(found)
         await session.commit()
 
     assert await rows(database, models.Note.id) == []

@@ -209,7 +209,7 @@ def make_reader(columns: Sequence[MappedColumn], encoders: Sequence[Encoder | No
         if encoder is not None:
             names[f"_uow_e{index}"] = encoder
             rest = f"_uow_e{index}(v)"
-            # Most values of such a type need no call at all; `passes` tells which, as an expression.
+            # Most values of such a type need no call; `passes` tells which, as an expression.
             passes: str | None = getattr(encoder, "passes", None)
             if passes is not None:
                 value = f"v if ({passes.format(value)}) else None if v is None else {rest}"

@@ -178,7 +178,7 @@ class Codec:
             old: Any = record.noted[name]  # type: ignore[index]  # there is one note, this one
             try:
                 now = get(obj)
-                if same_value(old, now):
+                if old is now or same_value(old, now):
                     unchanged.append(record)
                 elif now is not None and check(now) is now:
                     objects.append(obj)

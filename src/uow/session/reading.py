@@ -126,10 +126,11 @@ class Reader:
             if obj is None:
                 continue
             state = state_of(obj)
+            if state.stored is not State.PERSISTENT:
+                continue
             changed = self._unit.ledger.differences(state) if isinstance(state, Record) else {}
             if not isinstance(state, Record) or not changed:
-                if state.status is State.PERSISTENT:
-                    self._overwrite(obj, mapper, row)
+                self._overwrite(obj, mapper, row)
                 continue
             if version is not None and row[version.position] != read_slot(obj, version):
                 raise StaleObjectError(
