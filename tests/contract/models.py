@@ -21,6 +21,7 @@ __all__ = [
     "ALL",
     "Author",
     "Book",
+    "Bookmark",
     "Colour",
     "Counter",
     "Dimensions",
@@ -127,6 +128,17 @@ class Post(Base):
 
     id: Mapped[int] = Column(primary_key=True)
     note_id: Mapped[int | None] = Column(foreign_key=lambda: Note.id, default=None)
+    text: Mapped[str] = Column(default="")
+
+
+class Bookmark(Base):
+    """A foreign key that the store lets go of by itself."""
+
+    class Settings:
+        name = "bookmarks"
+
+    id: Mapped[int] = Column(primary_key=True)
+    note_id: Mapped[int | None] = Column(foreign_key="notes.id", on_delete="set null", default=None)
     text: Mapped[str] = Column(default="")
 
 
@@ -258,5 +270,6 @@ class Everything(Base):
 
 
 ALL = (
-    Author, Book, Note, Post, Node, Left, Right, Order, Line, Slot, Seat, Counter, Log, Everything,
+    Author, Book, Note, Post, Bookmark, Node, Left, Right, Order, Line, Slot, Seat, Counter, Log,
+    Everything,
 )  # fmt: skip

@@ -561,6 +561,26 @@ async def test_what_the_store_carried_on_is_rolled_back(
         assert note.text == "n"  # a table that the delete could not reach
 
 
+async def test_what_the_store_let_go_of_is_rolled_back(
+    database: Database, models: ModuleType
+) -> None:
+    """A field that ON DELETE SET NULL emptied, read so, is not taken for empty afterwards."""
+    await store(database, models.Note(id=1, text="n"), models.Bookmark(id=1, note_id=1))
+    async with Session(database) as session:
+        session.delete(await session.get_one(models.Note, 1))
+        await session.flush()
+        bookmark = await session.get_one(models.Bookmark, 1)
+
+        assert bookmark.note_id is None
+        await session.rollback()
+
+        with pytest.raises(NotLoadedError):
+            _ = bookmark.note_id
+        await session.refresh(bookmark)
+
+        assert bookmark.note_id == 1
+
+
 async def test_lock_then_rollback(database: Database, models: ModuleType) -> None:
     """A lock wrote nothing, so a rollback leaves what was read with it as it is."""
     await store(database, models.Note(text="a"))
@@ -645,6 +665,50 @@ async def test_list_read_after_a_flush_of_another_field(
     assert await rows(database, models.Author.name, models.Author.tags) == [("Ann", ["x", "y"])]
 
 
+async def test_list_set_to_what_was_flushed_and_undone(
+    database: Database, models: ModuleType
+) -> None:
+    """A list that equals what an undone flush wrote differs from the store, and is written."""
+    stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, stored, models.Slot(id=1, position=1))
+    async with Session(database) as session:
+        author = await session.get_one(models.Author, stored.id)
+        author.tags.append("y")
+        await session.flush()
+        author.tags = ["x", "y"]
+        clash = models.Slot(id=2, position=1)
+        session.add(clash)
+        with pytest.raises(ConstraintError):
+            await session.flush()
+
+        assert changes(author) == {"tags": (["x"], ["x", "y"])}
+        clash.position = 2
+        await session.commit()
+
+    assert await rows(database, models.Author.tags) == [(["x", "y"],)]
+
+
+async def test_list_read_again_by_a_lock_and_undone(database: Database, models: ModuleType) -> None:
+    """A list read anew of a flush that is undone is still compared with what the store holds."""
+    stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, stored, models.Slot(id=1, position=1))
+    async with Session(database) as session:
+        author = await session.get_one(models.Author, stored.id)
+        author.tags.append("y")
+        async with session.begin_nested():
+            await session.flush()
+            await session.find(models.Author).for_update().to_list()
+            session.add(models.Slot(id=2, position=1))
+            with pytest.raises(ConstraintError):
+                await session.flush()
+
+            assert changes(author) == {"tags": (["x"], ["x", "y"])}
+            assert changes(author) == {"tags": (["x"], ["x", "y"])}  # looking changes nothing
+            await session.rollback()
+
+        assert author.tags == ["x"]
+
+
 async def test_list_set_in_one_flush_and_changed_in_the_next(
     database: Database, models: ModuleType
 ) -> None:
@@ -677,6 +741,10 @@ async def test_list_changed_on_what_is_deleted_and_rolled_back(
         session.delete(author)
         await session.flush()
         await session.rollback()
+
+        for name in ("name", "tags", "age"):
+            with pytest.raises(NotLoadedError):
+                getattr(author, name)
         await session.refresh(author)
 
         assert state(author) is State.PERSISTENT

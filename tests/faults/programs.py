@@ -9,6 +9,7 @@ from typing import Any, Final
 from tests.faults.models import Account, Entry
 from tests.faults.world import World
 from uow import Session, begin_transaction, run, sql, transaction, update
+from uow.database import default_database
 
 Program = Callable[[World], Coroutine[Any, Any, None]]
 
@@ -99,6 +100,17 @@ async def in_transactions(world: World) -> None:
         await tx.rollback()
 
 
+async def on_the_default_database(world: World) -> None:
+    """Active record verbs, each a unit of its own, of which one writes; and a loop left early."""
+    assert world.database is default_database()
+    async for account in Account.find(Account.id > 0).order_by(Account.id):
+        assert account.id == 1
+        break
+    ann = world.see(await Account.get(1))
+    assert await Account.count() == 3
+    await ann.update(amount=12, tags=["x"])
+
+
 async def in_bulk(world: World) -> None:
     """Statements over many rows, raw SQL, and a lock."""
     async with Session(world.database) as session:
@@ -173,6 +185,7 @@ PROGRAMS: Final[dict[str, Program]] = {
         in_transactions,
         in_blocks,
         flushed_by_queries,
+        on_the_default_database,
         in_bulk,
         run_again,
         side_by_side,

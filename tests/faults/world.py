@@ -162,12 +162,12 @@ def sqlite_world(folder: Path, **options: Any) -> World:
     """A file, without waiting for the disk: what is tested is order, not durability."""
     path = folder / "faults.db"
     options = {"synchronous": "OFF", **options}
-    return World(Database(f"sqlite:///{path}", **options), str(path))
+    return World(Database(f"sqlite:///{path}", default=True, **options), str(path))
 
 
 def memory_world(**options: Any) -> World:
     """The store with fault points."""
-    database = Database("memory://", **options)
+    database = Database("memory://", default=True, **options)
     driver = database.driver
     assert isinstance(driver, MemoryDriver)
     assert driver._folder is not None

@@ -236,7 +236,7 @@ class Flush:
             for obj, row in zip(step.objects, step.rows, strict=True):
                 sent = row[position]
                 if sent is not None:
-                    self._ledger.own(obj).lazily_read(obj, name, sent)
+                    self._ledger.own(obj).watch(name, sent)
                     continue
                 state = obj._uow_state
                 if isinstance(state, Record) and state.watched is not None:

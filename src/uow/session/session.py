@@ -242,6 +242,8 @@ class Session:
             self._life = Life.CLOSED
             if self._binding is not None:
                 ambient.unbind(self._binding)
+            for stream in self._unit.streams:
+                stream.forsake()
             self._unit.channel.forsake()
             self._ledger.restore_all()
             self._ledger.close()

@@ -202,3 +202,11 @@ class Stream(Generic[R]):
     def abandon(self) -> None:
         """Note that the reader went away; the session closes the cursor before it goes on."""
         self.is_abandoned = True
+
+    def forsake(self) -> None:
+        """The session went away with it, in a finaliser perhaps: cut its own connection off."""
+        connection, self._connection = self._connection, None
+        self._cursor = None
+        self._batches = None
+        if connection is not None and self.is_own:
+            self._session._unit.channel.pool.forsake(connection)

@@ -277,7 +277,16 @@ class Record:
         self._tell()
 
     def lazily_read(self, obj: Model, name: str, raw: Any) -> None:  # noqa: ARG002 - as in `Home`
-        """A value that was stored raw has been decoded and handed out: watch it from now on."""
+        """A value that was stored raw has been decoded and handed out: watch it from now on.
+
+        If it is watched already, what it is compared with stays: the store may hold that again,
+        and the value read be one of a write that was undone.
+        """
+        if self.watched is None or name not in self.watched:
+            self.watch(name, raw)
+
+    def watch(self, name: str, raw: Any) -> None:
+        """Compare a value that can change without a word with this stored form of it."""
         if self.watched is None:
             self.watched = {}
         self.watched[name] = raw
