@@ -9,7 +9,7 @@ VERSIONS := 3.11 3.12 3.13
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-here test-versions check fix types cov bench clean
+.PHONY: help demo test test-here test-versions check fix types cov planted bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ cov: $(READY) ## run every test with branch coverage; the report is in htmlcov/
 	$(BIN)/coverage run -m pytest --quiet --numprocesses auto $(PYTEST_ARGS); failed=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report; \
 	exit $$failed
+
+planted: $(READY) ## plant defects into a copy of the source and see the tests catch them
+	$(BIN)/python -m tests.planted
 
 bench: $(READY) ## measure the SQLite rows of the performance budget
 	$(BIN)/python -m benchmarks

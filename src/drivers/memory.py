@@ -41,6 +41,7 @@ Example:
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -118,6 +119,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+NUMBERED: Final = re.compile(r"\?[0-9]")
+"""A placeholder with a number."""
 
 _named: WeakValueDictionary[str, _Folder] = WeakValueDictionary()
 
@@ -335,7 +339,7 @@ class MemoryConnection:
         parameters = statement.parameters
 
         def work() -> Rows:
-            cursor = self._store.execute(statement.sql, cast("Any", parameters))
+            cursor = self._store.execute(statement.sql, bound(statement.sql, parameters))
             rows: list[Row] = cursor.fetchall()
             if cursor.description is None:
                 return Rows((), [], max(0, cursor.rowcount))
@@ -356,7 +360,7 @@ class MemoryConnection:
 
     async def _send_many(self, operation: str, many: Many) -> list[tuple[list[Row], int]]:
         def one(parameters: Sequence[object]) -> tuple[list[Row], int]:
-            cursor = self._store.execute(many.sql, cast("Any", parameters))
+            cursor = self._store.execute(many.sql, bound(many.sql, parameters))
             return cursor.fetchall(), max(0, cursor.rowcount)
 
         def work() -> list[tuple[list[Row], int]]:
@@ -548,10 +552,21 @@ class MemoryConnection:
         if isinstance(error, (sqlite3.Error, sqlite3.Warning)):
             if "one statement at a time" in str(error):
                 return QueryError("one statement at a time: there is more after the first")
-            if "bindings" in str(error):
+            if "bindings" in str(error) or "did not supply" in str(error):
                 return QueryError("the number of parameters is not that of the placeholders")
             return ValidationError("a value is of no type that can be stored")
         return error_for_value(error)
+
+
+def bound(sql: str, parameters: Sequence[object]) -> Any:
+    """Give the parameters in the form in which the module takes them.
+
+    To it `?1` is a name ("Placeholders", https://docs.python.org/3/library/sqlite3.html): since
+    Python 3.12 it warns where a sequence is bound to names.
+    """
+    if NUMBERED.search(sql) is None:
+        return parameters
+    return {str(number): value for number, value in enumerate(parameters, 1)}
 
 
 def _code(error: BaseException) -> int:
@@ -577,7 +592,7 @@ class MemoryStream:
 
         def work() -> None:
             self._cursor = connection._store.execute(
-                statement.sql, cast("Any", statement.parameters)
+                statement.sql, bound(statement.sql, statement.parameters)
             )
             connection._streams += 1
 

@@ -125,6 +125,7 @@ async def test_more_queries_than_connections(stored: Database, models: ModuleTyp
         assert [notes[0].rank for notes in found] == [n % 10 for n in range(40)]
 
 
+@pytest.mark.needs("sql")
 async def test_what_is_no_query(stored: Database, models: ModuleType, sent: Sent) -> None:
     """Only queries can be fanned out."""
     async with Session(stored) as session:

@@ -733,6 +733,7 @@ async def test_on_conflict(shop: Database, models: ModuleType) -> None:
     assert await rows(shop, slot.id, slot.name) == [(1, "old"), (2, "new"), (3, "new")]
 
 
+@pytest.mark.needs("sql")
 async def test_raw_sql(shop: Database, models: ModuleType) -> None:
     """Raw SQL binds its values, gives rows or a count, and braces are written twice."""
     async with Session(shop) as session:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import anyio
 import pytest
 
+from tests.contract.backends import Backend
 from tests.contract.sent import Sent, rows
 from uow import (
     ConcurrentUseError,
@@ -231,6 +233,24 @@ async def test_commit_then_go_on(database: Database, models: ModuleType) -> None
         assert [await session.get(models.Note, note.id) for note in notes] == notes
 
 
+@pytest.mark.needs("reopening")
+async def test_commits_outlive_the_database(
+    backend: Backend, models: ModuleType, tmp_path: Path, anyio_backend: str
+) -> None:
+    """What was committed is there when the database is opened again, and nothing else."""
+    url = backend.url(tmp_path)
+    async with Database(url) as database:
+        await database.create_all(models.ALL)
+        async with Session(database) as session:
+            session.add(models.Note(text="kept"))
+            await session.commit()
+            session.add(models.Note(text="undone"))
+            await session.flush()
+            await session.rollback()
+    async with Database(url) as database:
+        assert await rows(database, models.Note.text) == [("kept",)]
+
+
 # -- isolation and read-only
 
 
@@ -252,6 +272,7 @@ async def test_isolation_levels(database: Database, models: ModuleType, level: s
     assert await rows(database, models.Note.text) == [("a",), ("b",)]
 
 
+@pytest.mark.needs("sql")
 async def test_read_only_sessions(database: Database, models: ModuleType, sent: Sent) -> None:
     """A read-only session refuses flushes and bulk statements before anything is sent (U5)."""
     await store(database, models.Note(text="a"))
@@ -280,6 +301,7 @@ async def test_read_only_sessions(database: Database, models: ModuleType, sent: 
 # -- poison
 
 
+@pytest.mark.needs("sql")
 async def test_swallowed_statement_error_poisons(database: Database, models: ModuleType) -> None:
     """Trap 29: after a failed statement the commit says so, the error swallowed or not."""
     await store(database, models.Slot(id=1, position=1))
@@ -318,6 +340,7 @@ async def test_poisoned_block_raises(database: Database, models: ModuleType) -> 
     assert await rows(database, models.Note.text) == []
 
 
+@pytest.mark.needs("sql")
 async def test_savepoint_heals_poison(database: Database, models: ModuleType) -> None:
     """Trap 29: a savepoint around the failed statement heals the transaction."""
     await store(database, models.Slot(id=1, position=1))

@@ -373,6 +373,7 @@ async def test_large_integers_in_json(database: Database, models: ModuleType) ->
     assert await rows(database, models.Everything.document) == [(document,)]
 
 
+@pytest.mark.needs("sql")
 async def test_json_written_by_others(database: Database, models: ModuleType, sent: Sent) -> None:
     """JSON in another spelling is not a change when it is read."""
     async with Session(database) as session:
