@@ -169,16 +169,19 @@ class Codec:
         rest: list[Record],
     ) -> list[Any]:
         """The objects that hold another value in a column; the others go into the two lists."""
+        objects: list[Any] = []
+        if column.is_lazy:  # what it holds is compared in its stored form
+            rest.extend(records)
+            return objects
         name = column.attribute
         get = column.get_slot
         check = column.checker
-        objects: list[Any] = []
         for record in records:
             obj = record.obj
             old: Any = record.noted[name]  # type: ignore[index]  # there is one note, this one
             try:
                 now = get(obj)
-                if old is now or same_value(old, now):
+                if old is now or (old == now and same_value(old, now)):
                     unchanged.append(record)
                 elif now is not None and check(now) is now:
                     objects.append(obj)
