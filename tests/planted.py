@@ -324,12 +324,12 @@ DEFECTS: Final = (
         (
             Change(
                 UNIT,
-                "                if self.channel.connection is not None:\n"
+                "                if self.is_begun:\n"
                 "                    await self._commit_transaction()\n",
                 "                for frame in self.ledger.frames:\n"
                 "                    for function in frame.callbacks:\n"
                 "                        function()\n"
-                "                if self.channel.connection is not None:\n"
+                "                if self.is_begun:\n"
                 "                    await self._commit_transaction()\n",
             ),
         ),

@@ -96,11 +96,6 @@ class Capabilities:
     forward_references: bool = False
     unchanged_rows_match: bool = True
 
-    @property
-    def supports_returning(self) -> bool:
-        """Whether generated values of an INSERT come back with the statement."""
-        return self.returning_insert
-
 
 @attrs.frozen
 class ResultColumn:

@@ -21,7 +21,6 @@ from uow.types import (
     Date,
     DateTime,
     Integer,
-    Numeric,
     Text,
     Time,
     Uuid,
@@ -286,10 +285,3 @@ def _max_length(column: MappedColumn) -> int | None:
 def integer_type(type_: Integer) -> str:
     """Give the standard name of a whole number of that width."""
     return {16: "SMALLINT", 32: "INTEGER"}.get(type_.bits, "BIGINT")
-
-
-def numeric_arguments(type_: Numeric) -> str:
-    """Give `(precision, scale)`, or nothing where neither is known."""
-    if type_.precision is None:
-        return ""
-    return f"({type_.precision}, {type_.scale or 0})"

@@ -100,7 +100,7 @@ class Unit:
         self.refuse_poisoned()
         if self.streams:
             await self.close_streams(abandoned=True)
-        if lock or (self.is_explicit and self.channel.connection is None):
+        if lock or (self.is_explicit and not self.is_begun):
             await self.begin()
         try:
             rows = await self.channel.fetch(statement)
@@ -227,7 +227,7 @@ class Unit:
         ledger = self.ledger
         frame = ledger.frames[-1]
         try:
-            if frame.savepoint is not None and self.channel.connection is not None:
+            if frame.savepoint is not None and self.is_begun:
                 kept = False
                 try:
                     kept = await self.channel.rollback_to(frame.savepoint)
@@ -252,7 +252,7 @@ class Unit:
 
     async def begin(self) -> None:
         """Begin the transaction, unless it is open."""
-        if self.channel.connection is None:
+        if not self.is_begun:
             await self.channel.begin()
 
     # -- commit and rollback
@@ -278,7 +278,7 @@ class Unit:
             else:
                 if flush is not None:
                     await self._send(flush)
-                if self.channel.connection is not None:
+                if self.is_begun:
                     await self._commit_transaction()
         except BaseException as error:
             if self.unknown is None:
@@ -315,7 +315,7 @@ class Unit:
     def _commits_alone(self, flush: Flush) -> bool:
         """Whether the unit is one statement that can be its own transaction."""
         return (
-            self.channel.connection is None
+            not self.is_begun
             and self.channel.options.isolation is None
             and not self.leaves_token
             and not self.hooks.hears("after_flush")
