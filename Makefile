@@ -47,7 +47,7 @@ cov: $(READY) ## run every test with branch coverage; the report is in htmlcov/
 planted: $(READY) ## plant defects into a copy of the source and see the tests catch them
 	$(BIN)/python -m tests.planted
 
-bench: $(READY) ## measure the SQLite rows of the performance budget
+bench: $(READY) ## measure the performance budget
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environments and what the tools left

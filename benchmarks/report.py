@@ -5,30 +5,48 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import apsw
 import attrs
 import matplotlib as mpl
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Result, Sizes
+from benchmarks.stores import Store
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # the backend is chosen before
 
-COLORS = {"uow": "#1b7f5c", "sqlalchemy": "#c0504d", "apsw": "#8e8e8e", "aiosqlite": "#8e8e8e"}
+COLORS = {"uow": "#1b7f5c", "sqlalchemy": "#c0504d", "tortoise": "#d99694", "piccolo": "#e6b9b8"}
+OTHERS = "#8e8e8e"
 WIDE = 10
 """From this span on a panel is drawn on a logarithmic scale."""
 
 
-def machine() -> dict[str, Any]:
+@attrs.frozen
+class Run:
+    """The rows of one store, measured.
+
+    Attributes:
+        store: what was measured.
+        results: a row each.
+        sizes: how much of it.
+        machine: where.
+    """
+
+    store: Store[Any]
+    results: Sequence[Result]
+    sizes: Sizes
+    machine: Mapping[str, Any]
+
+
+def machine(store: Store[Any], about: Mapping[str, str]) -> dict[str, Any]:
     """What the figures were measured on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -37,12 +55,18 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "cores": cores,
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "sqlite3": sqlite3.sqlite_version,
-        "apsw": apsw.apsw_version(),
-        "aiosqlite": version("aiosqlite"),
-        "sqlalchemy": version("sqlalchemy"),
-        "uow": version("uow"),
+        **about,
+        **versions(("uow", *store.libraries)),
     }
+
+
+def versions(libraries: Sequence[str]) -> dict[str, str]:
+    """The versions of those libraries that are installed."""
+    found: dict[str, str] = {}
+    for library in libraries:
+        with suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found
 
 
 def figure(value: float, unit: str) -> str:
@@ -51,21 +75,26 @@ def figure(value: float, unit: str) -> str:
     return f"{value:,.{digits}f} {unit}"
 
 
-def table(results: Sequence[Result], saved: Mapping[str, Mapping[str, float]]) -> Table:
+def table(run: Run, saved: Mapping[str, Mapping[str, float]]) -> Table:
     """One block a row of the budget, one line a contender."""
-    shown = Table(title="SQLite rows of the performance budget (medians of interleaved rounds)")
+    settings = run.machine.get("settings")
+    shown = Table(
+        title=f"{run.store.title} rows of the performance budget (medians of interleaved rounds)",
+        caption=f"the same for all: {settings}" if settings else None,
+    )
     for heading, justify in (("work", "left"), ("by", "left"), ("median", "right"),
                              ("x floor", "right"), ("budget", "right"), ("", "left")):  # fmt: skip
         shown.add_column(heading, justify=justify)  # type: ignore[arg-type]  # literals, widened by the loop
     if saved:
         shown.add_column("saved", justify="right")
-    for result in results:
+    for result in run.results:
         row = result.row
-        for position, name in enumerate(row.contenders):
+        work = f"{row.title} ({result.cores})" if result.cores else row.title
+        for position, name in enumerate(result.samples):
             ours = name == "uow"
             bound = f"<= {row.bound:g}" + ("" if row.floor else f" {row.unit}")
             cells = [
-                row.title if position == 0 else "",
+                work if position == 0 else "",
                 f"{name} (floor)" if name == row.floor else name,
                 figure(result.median(name), row.unit),
                 f"{result.ratio(name):.2f}" if row.floor else "",
@@ -80,38 +109,41 @@ def table(results: Sequence[Result], saved: Mapping[str, Mapping[str, float]]) -
     return shown
 
 
-def as_json(results: Sequence[Result], sizes: Sizes) -> dict[str, Any]:
+def as_json(run: Run) -> dict[str, Any]:
     """Everything measured, to be compared with later."""
     return {
-        "machine": machine(),
-        "sizes": attrs.asdict(sizes),
+        "store": run.store.key,
+        "machine": dict(run.machine),
+        "sizes": attrs.asdict(run.sizes),
         "rows": {
             result.row.key: {
                 "title": result.row.title,
                 "unit": result.row.unit,
                 "floor": result.row.floor,
                 "bound": result.row.bound,
+                "cores": result.cores,
                 "ratio": result.ratio("uow"),
                 "kept": result.is_kept,
                 "medians": {name: result.median(name) for name in result.samples},
                 "samples": dict(result.samples),
             }
-            for result in results
+            for result in run.results
         },
     }
 
 
-def saved_medians(path: Path) -> dict[str, dict[str, float]]:
-    """The medians of an earlier run, by row and contender."""
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+def saved_medians(folder: Path, store: Store[Any]) -> dict[str, dict[str, float]]:
+    """The medians of an earlier run of a store, by row and contender."""
+    rows = json.loads((folder / f"{store.key}.json").read_text(encoding="utf-8"))["rows"]
     return {key: row["medians"] for key, row in rows.items()}
 
 
-def plot(results: Sequence[Result], path: Path) -> None:
+def plot(run: Run, path: Path) -> None:
     """Draw a panel a row: each contender's median, the span of its rounds, and the bound."""
+    results = run.results
     columns = 2
     lines = -(-len(results) // columns)
-    drawing, axes = plt.subplots(lines, columns, figsize=(12, 2.2 * lines), squeeze=False)
+    drawing, axes = plt.subplots(lines, columns, figsize=(12, 2.4 * lines), squeeze=False)
     for panel in axes.flat[len(results) :]:
         panel.set_visible(False)
     for result, panel in zip(results, axes.flat, strict=False):
@@ -120,7 +152,7 @@ def plot(results: Sequence[Result], path: Path) -> None:
         medians = [result.median(name) for name in names]
         low = [m - min(result.samples[n]) for n, m in zip(names, medians, strict=True)]
         high = [max(result.samples[n]) - m for n, m in zip(names, medians, strict=True)]
-        colors = [COLORS.get(name, "#4f81bd") for name in names]
+        colors = [COLORS.get(name.partition(",")[0], OTHERS) for name in names]
         panel.barh(names, medians, xerr=[low, high], color=colors, error_kw={"ecolor": "#555"})
         bound = row.bound * (result.median(row.floor) if row.floor else 1)
         panel.axvline(bound, color="black", linestyle="--", linewidth=1)
@@ -130,12 +162,12 @@ def plot(results: Sequence[Result], path: Path) -> None:
         if max(medians) > WIDE * min(medians):
             panel.set_xscale("log")
         panel.set_title(row.title, fontsize=9, pad=12)
-        panel.set_xlabel(row.unit, fontsize=8)
-        panel.tick_params(labelsize=8)
-    about = machine()
+        panel.set_xlabel(f"{row.unit}; {result.cores}" if result.cores else row.unit, fontsize=8)
+        panel.tick_params(which="both", labelsize=8)
+    about = run.machine
+    libraries = ", ".join(f"{name} {about[name]}" for name in run.store.libraries if name in about)
     drawing.suptitle(
-        f"uow {about['uow']} over SQLite, Python {about['python']}, {about['cores']} cores; "
-        f"SQLAlchemy {about['sqlalchemy']}, aiosqlite {about['aiosqlite']}",
+        f"uow {about['uow']} over {run.store.title}, Python {about['python']}; {libraries}",
         fontsize=10,
     )
     drawing.tight_layout()
@@ -143,10 +175,11 @@ def plot(results: Sequence[Result], path: Path) -> None:
     plt.close(drawing)
 
 
-def write(results: Sequence[Result], sizes: Sizes, folder: Path, console: Console) -> None:
+def write(run: Run, folder: Path, console: Console) -> None:
     """Leave the JSON file and the plot in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / "sqlite.json"
-    target.write_text(json.dumps(as_json(results, sizes), indent=1) + "\n", encoding="utf-8")
-    plot(results, folder / "sqlite.png")
-    console.print(f"written: {target}, {folder / 'sqlite.png'}")
+    target = folder / f"{run.store.key}.json"
+    target.write_text(json.dumps(as_json(run), indent=1) + "\n", encoding="utf-8")
+    drawing = target.with_suffix(".png")
+    plot(run, drawing)
+    console.print(f"written: {target}, {drawing}")

@@ -1,13 +1,12 @@
-"""SQLAlchemy's ORM over aiosqlite, set up as its manual shows."""
+"""SQLAlchemy's ORM over aiosqlite, asyncpg or asyncmy, set up as its manual shows."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Engine, String, create_engine, event
+from sqlalchemy import BigInteger, Engine, Integer, String, create_engine, event
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -16,7 +15,17 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from benchmarks.by_hand import PRAGMAS, Values
+from benchmarks.by_hand_sqlite import PRAGMAS
+from benchmarks.measure import Place
+from benchmarks.people import Values
+
+DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "mariadb": "mariadb+asyncmy",
+    "mysql": "mysql+asyncmy",
+}
+BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite's key has one type only
 
 
 class Base(DeclarativeBase):
@@ -26,16 +35,16 @@ class Base(DeclarativeBase):
 class Person(Base):
     __tablename__ = "people"
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=True)
     email: Mapped[str] = mapped_column(String(255))
     name: Mapped[str]
-    age: Mapped[int]
+    age: Mapped[int] = mapped_column(BIG)
     score: Mapped[float]
     city: Mapped[str]
 
 
 def configure(connection: Any, _record: Any) -> None:
-    """Give a new connection the settings that all contenders have."""
+    """Give a new connection to SQLite the settings that all contenders have."""
     cursor = connection.cursor()
     for pragma in PRAGMAS:
         cursor.execute(pragma)
@@ -43,10 +52,12 @@ def configure(connection: Any, _record: Any) -> None:
 
 
 @asynccontextmanager
-async def open_engine(path: Path) -> AsyncGenerator[AsyncEngine]:
+async def open_engine(place: Place) -> AsyncGenerator[AsyncEngine]:
     """An engine with the same settings on every connection."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    event.listen(engine.sync_engine, "connect", configure)
+    scheme, _, rest = place.url.partition(":")
+    engine = create_async_engine(f"{DRIVERS[scheme]}:{rest}")
+    if scheme == "sqlite":
+        event.listen(engine.sync_engine, "connect", configure)
     try:
         yield engine
     finally:
@@ -54,9 +65,9 @@ async def open_engine(path: Path) -> AsyncGenerator[AsyncEngine]:
 
 
 @contextmanager
-def open_sync_engine(path: Path) -> Generator[Engine]:
-    """The same without an event loop and without a thread."""
-    engine = create_engine(f"sqlite:///{path}")
+def open_sync_engine(place: Place) -> Generator[Engine]:
+    """SQLite without an event loop and without a thread."""
+    engine = create_engine(place.url)
     event.listen(engine, "connect", configure)
     try:
         yield engine

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from benchmarks.by_hand import Values
+from benchmarks.measure import Place
+from benchmarks.people import Values
 from uow import Column, Database, Mapped, Table
 
 
 class Person(Table):
-    """The table of `by_hand.CREATE`."""
+    """The table of `by_hand_sqlite.CREATE` and `by_hand_postgresql.CREATE`."""
 
     class Settings:
         name = "people"
@@ -25,9 +25,9 @@ class Person(Table):
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncGenerator[Database]:
+async def open_database(place: Place) -> AsyncGenerator[Database]:
     """A database with the same settings on every connection."""
-    async with Database(f"sqlite:///{path}", synchronous="NORMAL") as db:
+    async with Database(place.url, **place.options) as db:
         yield db
 
 

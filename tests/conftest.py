@@ -8,9 +8,35 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.mongodb import mongodb_database, mongodb_server_url
+from tests.support.mysql import (
+    mariadb_database,
+    mariadb_server_url,
+    mysql_database,
+    mysql_server_url,
+)
+from tests.support.postgresql import (
+    postgresql_database,
+    pytest_configure,
+    pytest_unconfigure,
+    server_url,
+)
 from tests.support.registry import isolated_models, pytest_make_collect_report
 
-__all__ = ["isolated_models", "pytest_make_collect_report"]
+__all__ = [
+    "isolated_models",
+    "mariadb_database",
+    "mariadb_server_url",
+    "mongodb_database",
+    "mongodb_server_url",
+    "mysql_database",
+    "mysql_server_url",
+    "postgresql_database",
+    "pytest_configure",
+    "pytest_make_collect_report",
+    "pytest_unconfigure",
+    "server_url",
+]
 
 # Derandomized where a run must mean the same every time; at a desk each run looks further.
 settings.register_profile(

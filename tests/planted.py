@@ -31,6 +31,17 @@ UNKNOWN: Final = "tests/faults/test_commit_unknown.py"
 RETRY: Final = "tests/faults/test_retry.py"
 LIMITS: Final = "tests/faults/test_sqlite_limits.py"
 ABUSE: Final = "tests/faults/test_abuse.py"
+HEALTH: Final = "tests/uow/test_pool_health.py"
+MONGO_TESTS: Final = "tests/drivers/test_pymongo.py"
+MONGO_ERROR_TESTS: Final = "tests/drivers/test_pymongo_errors.py"
+MONGO_LOSSES: Final = "tests/drivers/test_pymongo_losses.py"
+MONGO_CANCELLATION: Final = "tests/drivers/test_pymongo_cancellation.py"
+PG_LOSSES: Final = "tests/faults/test_postgresql_losses.py"
+PG_POOL: Final = "tests/faults/test_postgresql_pool.py"
+PG_UNITS: Final = "tests/faults/test_postgresql_units.py"
+PG_CANCELLATION: Final = "tests/faults/test_postgresql_cancellation.py"
+PG_CRASHES: Final = "tests/faults/test_postgresql_crashes.py"
+REPLICAS: Final = "tests/uow/test_replicas.py"
 
 FAILS: Final = 1
 """pytest's exit code when tests ran and some of them failed."""
@@ -70,9 +81,75 @@ UNIT: Final = "src/uow/session/unit.py"
 LEDGER: Final = "src/uow/session/ledger.py"
 TRANSACTIONS: Final = "src/uow/session/transactions.py"
 JOURNAL: Final = "src/uow/tracking/journal.py"
+FINISH: Final = "src/uow/session/finish.py"
 STATE: Final = "src/uow/tracking/state.py"
+NESTED: Final = "src/uow/tracking/nested"
+FLUSH: Final = "src/uow/session/flush.py"
+TOKENS: Final = "src/uow/session/tokens.py"
+ASYNCPG: Final = "src/drivers/_asyncpg_connection.py"
+ASYNCPG_TEXT: Final = "src/drivers/_asyncpg_text.py"
+MONGO: Final = "src/drivers/_pymongo_connection.py"
+MONGO_ERRORS: Final = "src/drivers/_pymongo_errors.py"
+POOL: Final = "src/uow/pool/pool.py"
+ROUTE: Final = "src/uow/pool/replicas.py"
 
 DEFECTS: Final = (
+    Defect(
+        "relations stay: a rollback leaves lists and references as they are",
+        (
+            Change(
+                JOURNAL,
+                "                restore_slot(obj, relation, memo)\n",
+                "                pass\n",
+            ),
+        ),
+        (
+            "tests/contract/test_relations.py::test_rollback_restores_relations",
+            "-k",
+            "sqlite-file-asyncio",
+        ),
+    ),
+    Defect(
+        "relations forgotten: a failed flush does not note again what was to be written",
+        (
+            Change(
+                "src/uow/session/moves.py",
+                "            record.moved = {**moved, **(record.moved or {})}\n",
+                "",
+            ),
+        ),
+        (
+            "tests/contract/test_relations.py::test_a_failed_flush_can_be_tried_again",
+            "-k",
+            "sqlite-file-asyncio",
+        ),
+    ),
+    Defect(
+        "relations out of step: a list is not told of what is set on the other side",
+        (
+            Change(
+                "src/uow/tracking/relations.py",
+                "            held.put_raw(item)\n            if isinstance(held, UnreadMembers):\n",
+                "            if isinstance(held, UnreadMembers):\n",
+            ),
+        ),
+        ("tests/uow/mapping/test_relations.py::test_both_sides_are_in_step",),
+    ),
+    Defect(
+        "relations loaded over: what was moved in memory is where the store has it",
+        (
+            Change(
+                "src/uow/session/holding.py",
+                "            _regroup(groups, by_key, moved)\n",
+                "            pass\n",
+            ),
+        ),
+        (
+            "tests/contract/test_loading.py::test_changes_in_memory_are_true_of_what_is_loaded",
+            "-k",
+            "sqlite-file-asyncio",
+        ),
+    ),
     Defect(
         "no undo: a failed flush leaves the books as if it had succeeded",
         (
@@ -89,13 +166,50 @@ DEFECTS: Final = (
     ),
     Defect(
         "no old value: the first write notes the new one",
-        (Change(STATE, "record.noted = {name: old}\n", "record.noted = {name: value}\n"),),
+        (Change(STATE, "notes[obj] = column.get_slot(obj)\n", "notes[obj] = value\n"),),
+        (f"{FAILED}::test_written_twice_then_rolled_back",),
+    ),
+    Defect(
+        "old value overwritten in a record: each write notes what the one before wrote",
+        (Change(STATE, "        if noted is None or name not in noted:\n", "        if True:\n"),),
         (f"{FAILED}::test_written_twice_then_rolled_back",),
     ),
     Defect(
         "old value overwritten: each write notes what the one before wrote",
-        (Change(STATE, "        if noted is None or name not in noted:\n", "        if True:\n"),),
+        (Change(STATE, "            if obj not in notes:\n", "            if True:\n"),),
         (f"{FAILED}::test_written_twice_then_rolled_back",),
+    ),
+    Defect(
+        "a popped member still dirties its former owner",
+        (
+            Change(
+                f"{NESTED}/lists.py",
+                "            value = list.pop(self, index)\n            token.touch()\n            release(",  # noqa: E501
+                "            value = list.pop(self, index)\n            token.touch()\n            max(",  # noqa: E501
+            ),
+        ),
+        ("tests/uow/tracking/test_containers.py::test_two_owners",),
+    ),
+    Defect(
+        "a dirty value that is put into a clean one is forgotten",
+        (
+            Change(
+                f"{NESTED}/tokens.py",
+                "            if self.dirty is not None:\n                owner.touch()",
+                "            if False:\n                owner.touch()",
+            ),
+        ),
+        ("tests/uow/tracking/test_containers.py::test_a_dirty_value_is_put_into_a_clean_one",),
+    ),
+    Defect(
+        "a field that was told of once is not told of again",
+        (Change(STATE, "            token.rearm()\n", ""),),
+        ("tests/contract/test_nested.py::test_put_in_after_loading",),
+    ),
+    Defect(
+        "nested values are compared with what was stored before the last flush",
+        (Change(FLUSH, "                hold_stored(obj, column, sent)\n", ""),),
+        ("tests/contract/test_nested.py::test_set_then_revert",),
     ),
     Defect(
         "no claim: two tasks in one session",
@@ -113,14 +227,19 @@ DEFECTS: Final = (
         (
             Change(
                 CHANNEL,
-                "        end = await finish(action, self.database.commit_timeout)\n",
-                "        end: End[T] = End()\n"
-                "        try:\n"
-                "            end.result, end.is_done = await action(), True\n"
-                "        except Exception as raised:\n"
-                "            end.error = raised\n",
+                "            end = await finish(connection.commit, self.database.commit_timeout)\n",
+                "            end = End()\n"
+                "            try:\n"
+                "                end.result, end.is_done = await connection.commit(), True\n"
+                "            except Exception as raised:\n"
+                "                end.error = raised\n",
             ),
         ),
+        (f"{CANCELLATION}::test_cancelled_in_commit",),
+    ),
+    Defect(
+        "COMMIT is shielded from scopes alone, not from task.cancel()",
+        (Change(FINISH, "        await ended\n", "        await task\n"),),
         (f"{CANCELLATION}::test_cancelled_in_commit",),
     ),
     Defect(
@@ -128,8 +247,8 @@ DEFECTS: Final = (
         (
             Change(
                 CHANNEL,
-                "        end = await finish(action, self.database.commit_timeout)\n",
-                "        end = await finish(action, 20)\n",
+                "            end = await finish(connection.commit, self.database.commit_timeout)\n",
+                "            end = await finish(connection.commit, 20)\n",
             ),
         ),
         (f"{CANCELLATION}::test_commit_that_never_ends",),
@@ -157,7 +276,7 @@ DEFECTS: Final = (
                 "        await self.release(connection)\n",
             ),
             Change(
-                "src/uow/pool.py",
+                POOL,
                 "            connection.needs_reset\n            or ",
                 "            ",
             ),
@@ -184,9 +303,8 @@ DEFECTS: Final = (
         (
             Change(
                 UNIT,
-                "        except BaseException as error:\n"
-                "            await self._undo_flush(error)\n",
-                "        except Exception as error:\n            await self._undo_flush(error)\n",
+                "        except BaseException as error:\n            if not channel.options.atomic",
+                "        except Exception as error:\n            if not channel.options.atomic",
             ),
         ),
         (f"{FAILED}::test_flush_that_is_cancelled_at_any_await",),
@@ -301,12 +419,45 @@ DEFECTS: Final = (
         "a unique value is taken before it is released",
         (
             Change(
-                "src/uow/session/edges.py",
-                "            if taken in self._releasing:\n",
-                "            if False:\n",
+                "src/uow/session/meetings.py",
+                "            for earlier in self._releasing.get(taken, ()):\n",
+                "            for earlier in list[Op]():\n",
             ),
         ),
         ("tests/contract/test_flush.py", "-k", "unique_value"),
+    ),
+    Defect(
+        "what is NULL for a while stays NULL",
+        (
+            Change(
+                "src/uow/session/edges.py",
+                "*_aside(Role.FIXUP, steps, late)",
+                "",
+            ),
+        ),
+        ("tests/contract/test_flush_graphs.py", "-k", "sqlite-memory"),
+    ),
+    Defect(
+        "a parked value may be another row's",
+        (
+            Change(
+                "src/uow/session/lots.py",
+                "            if value not in taken:\n",
+                "            if value not in used:\n",
+            ),
+        ),
+        ("tests/contract/test_flush_circles.py", "-k", "nobodys"),
+    ),
+    Defect(
+        "a key of a row that was not stored stays with those that refer to it",
+        (
+            Change(
+                JOURNAL,
+                "            if read_slot(obj, column) == handed:\n",
+                "            if False:\n",
+            ),
+        ),
+        ("tests/contract/test_flush_circles.py", "-k", "keys_back"),
     ),
     Defect(
         "a savepoint keeps nothing of what was not flushed",
@@ -324,16 +475,201 @@ DEFECTS: Final = (
         (
             Change(
                 UNIT,
-                "                if self.is_begun:\n"
+                "                if self.channel.connection is not None:\n"
                 "                    await self._commit_transaction()\n",
                 "                for frame in self.ledger.frames:\n"
                 "                    for function in frame.callbacks:\n"
                 "                        function()\n"
-                "                if self.is_begun:\n"
+                "                if self.channel.connection is not None:\n"
                 "                    await self._commit_transaction()\n",
             ),
         ),
         (f"{UNKNOWN}::test_hooks_of_what_is_not_committed",),
+    ),
+    Defect(
+        "after one loss the idle connections are given out untested",
+        (Change(POOL, "            and slot.since > self._doubted\n", ""),),
+        (HEALTH,),
+    ),
+    Defect(
+        "a connection that died in the pool is the unit's trouble",
+        (
+            Change(
+                "src/uow/pool/lender.py",
+                "lender.give_up(connection, error) or number == MOST_REPLACED:\n",
+                "lender.give_up(connection, error) or True:\n",
+            ),
+        ),
+        ("tests/uow/test_idle_connections.py",),
+    ),
+    Defect(
+        "a session goes back from the primary to a replica that is older",
+        (Change(ROUTE, "            self._is_at_primary = True\n", ""),),
+        (f"{REPLICAS}::test_a_replica_that_stays_behind",),
+    ),
+    Defect(
+        "a replica is read before it has come as far as it must",
+        (
+            Change(
+                ROUTE,
+                "            is_there = await _reaches(connection, self._after, late)\n",
+                "            is_there = True\n",
+            ),
+        ),
+        (REPLICAS, "-k", "behind"),
+    ),
+    Defect(
+        "PostgreSQL: the tag of COMMIT is not looked at",
+        (Change(ASYNCPG, '        if answer != "COMMIT":\n', "        if False:\n"),),
+        (f"{PG_UNITS}::test_commit_of_a_failed_transaction",),
+    ),
+    Defect(
+        "PostgreSQL: a connection is given on without a reset of its session",
+        (
+            Change(
+                ASYNCPG,
+                "            await self._at_last(_RESET)\n",
+                "            pass\n",
+            ),
+        ),
+        (f"{PG_POOL}::test_next_borrower_sees_none_of_it",),
+    ),
+    Defect(
+        "PostgreSQL: the reset is asyncpg's own, which leaves roles and temporary tables",
+        (
+            Change(
+                ASYNCPG,
+                '"RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *;"',
+                '"RESET ALL; CLOSE ALL; UNLISTEN *;"',
+            ),
+        ),
+        (f"{PG_POOL}::test_next_borrower_sees_none_of_it",),
+    ),
+    Defect(
+        "PostgreSQL: release before rollback: an open transaction goes to the next borrower",
+        (
+            Change(
+                ASYNCPG,
+                "self._effect is not Effect.NOTHING or self._streams > 0 or self.in_transaction",
+                "self._effect is not Effect.NOTHING or self._streams > 0",
+            ),
+        ),
+        (f"{PG_POOL}::test_connection_in_other_hands",),
+    ),
+    Defect(
+        "PostgreSQL: a read that failed leaves its transaction as good as before",
+        (
+            Change(
+                UNIT, "        elif not keeps or channel.has_failed:\n", "        elif not keeps:\n"
+            ),
+        ),
+        (f"{PG_UNITS}::test_swallowed_error",),
+    ),
+    Defect(
+        "PostgreSQL: a cancelled call goes on before the server has answered it",
+        (
+            Change(
+                ASYNCPG,
+                "        if isinstance(error, asyncio.CancelledError):\n"
+                "            await self._come_to_rest()\n",
+                "        if isinstance(error, asyncio.CancelledError):\n",
+            ),
+        ),
+        (f"{PG_CANCELLATION}::test_cancelled_at_any_message",),
+    ),
+    Defect(
+        "PostgreSQL: a server that does not answer a cancelled call is waited for",
+        (
+            Change(
+                ASYNCPG,
+                "            with anyio.move_on_after(REST_SECONDS, shield=True):\n"
+                "                try:\n",
+                "            with anyio.move_on_after(20 * REST_SECONDS, shield=True):\n"
+                "                try:\n",
+            ),
+        ),
+        (f"{PG_LOSSES}::test_nobody_there_in_a_query",),
+    ),
+    Defect(
+        "PostgreSQL: a commit under way counts as one that was rolled back",
+        (
+            Change(
+                TOKENS,
+                "answer == self._status.open:\n            return None\n",
+                "answer == self._status.open:\n            return Outcome.NOT_APPLIED\n",
+            ),
+        ),
+        (f"{PG_LOSSES}::test_verify_while_the_transaction_is_open",),
+    ),
+    Defect(
+        "PostgreSQL: a number that was given again after a crash vouches for the one before",
+        (
+            Change(
+                TOKENS,
+                "if life == self._life and answer == self._status.committed",
+                "if answer == self._status.committed",
+            ),
+        ),
+        (f"{PG_CRASHES}::test_verify_across_a_crash",),
+    ),
+    Defect(
+        "MongoDB: an error of the server leaves the transaction as it was",
+        (
+            Change(
+                MONGO,
+                "            self._has_failed = True\n        elif",
+                "            self._has_failed = False\n        elif",
+            ),
+        ),
+        (f"{MONGO_TESTS}::test_failed_statements_fail_the_transaction",),
+    ),
+    Defect(
+        "MongoDB: COMMIT is sent once, whatever the label says",
+        (Change(MONGO, "if not has_label(error, UNKNOWN_COMMIT):", "if True:"),),
+        (f"{MONGO_LOSSES}::test_commit_is_sent_again",),
+    ),
+    Defect(
+        "MongoDB: a second loss begins the transaction anew, without what came first",
+        (
+            Change(
+                MONGO,
+                "        self._has_sent = True\n        await self._again()",
+                "        await self._again()",
+            ),
+        ),
+        (f"{MONGO_LOSSES}::test_the_second_statement_is_lost_after_the_first",),
+    ),
+    Defect(
+        "MongoDB: a rollback waits for the statement that was cancelled",
+        (Change(MONGO, "                if self._is_interrupted:", "                if False:"),),
+        (f"{MONGO_CANCELLATION}::test_long_writes",),
+    ),
+    Defect(
+        "MongoDB: a connection that is cut off leaves its transaction to the server",
+        (
+            Change(
+                MONGO,
+                "        if is_at_work and self._process == os.getpid():",
+                "        if False:",
+            ),
+        ),
+        (f"{MONGO_TESTS}::test_terminate", f"{MONGO_TESTS}::test_terminate_from_a_thread"),
+    ),
+    Defect(
+        "MongoDB: a single write without an answer counts as not done",
+        (Change(MONGO_ERRORS, "        mapped.outcome = Outcome.UNKNOWN", "        pass"),),
+        (f"{MONGO_ERROR_TESTS}::test_single_writes_whose_answer_is_lost",),
+    ),
+    Defect(
+        "MongoDB: the cause shows what the server quoted",
+        (
+            Change(
+                MONGO_ERRORS,
+                "            shown._OperationFailure__details = kept",
+                "            pass",
+            ),
+        ),
+        (f"{MONGO_ERROR_TESTS}::test_unique",),
     ),
 )
 

@@ -140,6 +140,16 @@ for entry in own.entry_points:
 
     assert lines == {
         "console_scripts uow True",
+        "uow.drivers mariadb True",
         "uow.drivers memory True",
+        "uow.drivers mongodb True",
+        "uow.drivers mongodb+motor True",
+        "uow.drivers mongodb+motor+srv True",
+        "uow.drivers mongodb+srv True",
+        "uow.drivers mysql True",
+        "uow.drivers postgres True",
+        "uow.drivers postgres+asyncpg True",
+        "uow.drivers postgresql True",
+        "uow.drivers postgresql+asyncpg True",
         "uow.drivers sqlite True",
     }

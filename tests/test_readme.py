@@ -15,10 +15,12 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import attrs
 import pytest
 
 from tests.support.imports import ROOT, modules
+from tests.support.postgresql import clear
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"^(asyncio|anyio|trio)\.run\(", re.MULTILINE)
@@ -50,6 +52,9 @@ def blocks(page: Path) -> list[Block]:
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+ON_STORES = [path for path in EXAMPLES if "sys.argv" in path.read_text(encoding="utf-8")]
+STORIES = [path for path in EXAMPLES if "EXAMPLE_URL" in path.read_text(encoding="utf-8")]
 
 WITH_DOCTESTS = [
     name for name, path in modules().items() if ">>> " in path.read_text(encoding="utf-8")
@@ -123,6 +128,28 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
 
     assert printed
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("example", ON_STORES, ids=lambda path: path.name)
+def test_example_says_the_same_on_postgresql(
+    example: Path, tmp_path: Path, postgresql_database: str
+) -> None:
+    """Programs that take a URL tell the same story on PostgreSQL as on SQLite."""
+    anyio.run(clear, postgresql_database)
+    printed = run_program([str(example), postgresql_database], tmp_path)
+
+    assert printed == run_program([str(example)], tmp_path)
+
+
+@pytest.mark.parametrize("example", STORIES, ids=lambda path: path.name)
+def test_example_tells_the_same_on_postgresql(
+    example: Path, tmp_path: Path, postgresql_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The examples of well-known models print the same on SQLite and on PostgreSQL."""
+    told = run_program([str(example)], tmp_path)
+    monkeypatch.setenv("EXAMPLE_URL", postgresql_database)
+
+    assert run_program([str(example)], tmp_path) == told
 
 
 @pytest.mark.parametrize("name", WITH_DOCTESTS)

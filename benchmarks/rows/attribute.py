@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Protocol
 
-from benchmarks import by_hand, with_sqlalchemy, with_uow
-from benchmarks.measure import ContenderSteps, Row, Sizes, timed
+from benchmarks import with_sqlalchemy, with_uow
+from benchmarks.measure import ContenderSteps, Place, Row, Sizes, timed
 from uow import Session
 
 
@@ -48,7 +47,7 @@ def nanoseconds(obj: Aged, sizes: Sizes) -> float:
 
 
 @asynccontextmanager
-async def plain(_folder: Path, sizes: Sizes) -> ContenderSteps:
+async def plain(_place: Place, sizes: Sizes) -> ContenderSteps:
     obj = Plain(1)
 
     async def once() -> float:
@@ -58,9 +57,9 @@ async def plain(_folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", 1)
-    async with with_uow.open_database(path) as db, Session(db) as session:
+async def uow(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(1)
+    async with with_uow.open_database(place) as db, Session(db) as session:
         person = await session.get_one(with_uow.Person, 1)
 
         async def once() -> float:
@@ -70,10 +69,10 @@ async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", 1)
+async def sqlalchemy(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(1)
     async with (
-        with_sqlalchemy.open_engine(path) as engine,
+        with_sqlalchemy.open_engine(place) as engine,
         with_sqlalchemy.sessions(engine)() as session,
     ):
         person = await session.get_one(with_sqlalchemy.Person, 1)
@@ -84,7 +83,7 @@ async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
         yield once
 
 
-ROW = Row(
+SQLITE = Row(
     key="attribute",
     title="read an attribute of a loaded object",
     unit="ns",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from benchmarks import by_hand, with_sqlalchemy, with_uow
-from benchmarks.measure import ContenderSteps, Row, Sizes, timed
+from benchmarks import by_hand_postgresql, by_hand_sqlite, with_sqlalchemy, with_uow
+from benchmarks.by_hand_postgresql import PostgresqlPlace
+from benchmarks.by_hand_sqlite import SqlitePlace
+from benchmarks.measure import ContenderSteps, Place, Row, Sizes, timed
+from benchmarks.people import read_all
 from uow import Session
 
 ROWS_IN_STORE = 10_000
@@ -18,13 +20,14 @@ def keys(count: int) -> list[int]:
 
 
 @asynccontextmanager
-async def sqlite3(folder: Path, sizes: Sizes) -> ContenderSteps:
-    db = by_hand.open_sqlite3(by_hand.make_store(folder / "db", ROWS_IN_STORE))
+async def sqlite3(place: SqlitePlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(ROWS_IN_STORE)
+    db = by_hand_sqlite.open_sqlite3(place.path)
 
     async def once() -> float:
         with timed() as watch:
             for key in keys(sizes.get):
-                by_hand.read_all([db.execute(by_hand.SELECT_ONE, (key,)).fetchone()])
+                read_all([db.execute(by_hand_sqlite.SELECT_ONE, (key,)).fetchone()])
         return watch.seconds * 1e6 / sizes.get
 
     yield once
@@ -32,23 +35,56 @@ async def sqlite3(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def aiosqlite(folder: Path, sizes: Sizes) -> ContenderSteps:
-    async with by_hand.open_aiosqlite(by_hand.make_store(folder / "db", ROWS_IN_STORE)) as db:
+async def aiosqlite(place: SqlitePlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(ROWS_IN_STORE)
+    async with by_hand_sqlite.open_aiosqlite(place.path) as db:
 
         async def once() -> float:
             with timed() as watch:
                 for key in keys(sizes.get):
-                    async with db.execute(by_hand.SELECT_ONE, (key,)) as cursor:
-                        by_hand.read_all([await cursor.fetchone()])
+                    async with db.execute(by_hand_sqlite.SELECT_ONE, (key,)) as cursor:
+                        read_all([await cursor.fetchone()])
             return watch.seconds * 1e6 / sizes.get
 
         yield once
 
 
 @asynccontextmanager
-async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", ROWS_IN_STORE)
-    async with with_uow.open_database(path) as db:
+async def asyncpg(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(ROWS_IN_STORE)
+    async with by_hand_postgresql.open_asyncpg(place.url) as db:
+
+        async def once() -> float:
+            with timed() as watch:
+                for key in keys(sizes.get):
+                    row = await db.fetchrow(by_hand_postgresql.SELECT_ONE, key)
+                    by_hand_postgresql.read_all([row])
+            return watch.seconds * 1e6 / sizes.get
+
+        yield once
+
+
+@asynccontextmanager
+async def asyncpg_pool(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    """A connection each, as a session takes one; this pool resets it with a round trip."""
+    await place.fill(ROWS_IN_STORE)
+    async with by_hand_postgresql.open_asyncpg_pool(place.url) as pool:
+
+        async def once() -> float:
+            with timed() as watch:
+                for key in keys(sizes.get):
+                    async with pool.acquire() as db:
+                        row = await db.fetchrow(by_hand_postgresql.SELECT_ONE, key)
+                        by_hand_postgresql.read_all([row])
+            return watch.seconds * 1e6 / sizes.get
+
+        yield once
+
+
+@asynccontextmanager
+async def uow(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(ROWS_IN_STORE)
+    async with with_uow.open_database(place) as db:
 
         async def once() -> float:
             with timed() as watch:
@@ -61,9 +97,9 @@ async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", ROWS_IN_STORE)
-    async with with_sqlalchemy.open_engine(path) as engine:
+async def sqlalchemy(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(ROWS_IN_STORE)
+    async with with_sqlalchemy.open_engine(place) as engine:
         make_session = with_sqlalchemy.sessions(engine)
 
         async def once() -> float:
@@ -77,7 +113,39 @@ async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
         yield once
 
 
-ROW = Row(
+@asynccontextmanager
+async def tortoise(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    from benchmarks import with_tortoise
+
+    await place.fill(ROWS_IN_STORE)
+    async with with_tortoise.opened(place):
+
+        async def once() -> float:
+            with timed() as watch:
+                for key in keys(sizes.get):
+                    with_tortoise.read_all([await with_tortoise.Person.get(id=key)])
+            return watch.seconds * 1e6 / sizes.get
+
+        yield once
+
+
+@asynccontextmanager
+async def piccolo(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    from benchmarks import with_piccolo
+
+    await place.fill(ROWS_IN_STORE)
+    async with with_piccolo.open_engine(place):
+
+        async def once() -> float:
+            with timed() as watch:
+                for key in keys(sizes.get):
+                    with_piccolo.read_all([await with_piccolo.get_one(key)])
+            return watch.seconds * 1e6 / sizes.get
+
+        yield once
+
+
+SQLITE = Row(
     key="get",
     title="get by key, a session each",
     unit="µs",
@@ -85,4 +153,22 @@ ROW = Row(
     bound=1.2,
     goal=0.3,
     contenders={"aiosqlite": aiosqlite, "sqlite3": sqlite3, "uow": uow, "sqlalchemy": sqlalchemy},
+)
+
+POSTGRESQL = Row(
+    key="get",
+    title="get by key, a session each",
+    unit="µs",
+    floor="asyncpg",
+    bound=3.0,
+    goal=2.0,
+    contenders={
+        "asyncpg": asyncpg,
+        "asyncpg, its pool": asyncpg_pool,
+        "uow": uow,
+        "sqlalchemy": sqlalchemy,
+        "tortoise": tortoise,
+        "piccolo": piccolo,
+    },
+    is_round_trips=True,
 )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sqlalchemy import select
 
-from benchmarks import by_hand, with_sqlalchemy, with_uow
-from benchmarks.measure import ContenderSteps, Row, Sizes, timed
+from benchmarks import with_sqlalchemy, with_uow
+from benchmarks.measure import ContenderSteps, Place, Row, Sizes, timed
 from uow import Session
 
 FLUSHES = 100
 
 
 @asynccontextmanager
-async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", sizes.tracked)
-    async with with_uow.open_database(path) as db, Session(db) as session:
+async def uow(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.tracked)
+    async with with_uow.open_database(place) as db, Session(db) as session:
         people = await session.find(with_uow.Person).to_list()
         with_uow.read_all(people)
 
@@ -31,10 +30,10 @@ async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", sizes.tracked)
+async def sqlalchemy(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.tracked)
     async with (
-        with_sqlalchemy.open_engine(path) as engine,
+        with_sqlalchemy.open_engine(place) as engine,
         with_sqlalchemy.sessions(engine)() as session,
     ):
         people = (await session.scalars(select(with_sqlalchemy.Person))).all()
@@ -49,7 +48,7 @@ async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
         yield once
 
 
-ROW = Row(
+SQLITE = Row(
     key="idle_flush",
     title="flush with nothing dirty, 10,000 tracked",
     unit="µs",

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sqlalchemy import select
 
-from benchmarks import by_hand, with_sqlalchemy, with_uow
-from benchmarks.measure import ContenderSteps, Row, Sizes, timed
+from benchmarks import (
+    by_hand_mysql,
+    by_hand_postgresql,
+    by_hand_sqlite,
+    with_sqlalchemy,
+    with_uow,
+)
+from benchmarks.by_hand_mysql import MysqlPlace
+from benchmarks.by_hand_postgresql import PostgresqlPlace
+from benchmarks.by_hand_sqlite import SqlitePlace
+from benchmarks.measure import ContenderSteps, Place, Row, Sizes, timed
+from benchmarks.people import read_all
 from uow import Session
 
 
 @asynccontextmanager
-async def sqlite3(folder: Path, sizes: Sizes) -> ContenderSteps:
-    db = by_hand.open_sqlite3(by_hand.make_store(folder / "db", sizes.load))
+async def sqlite3(place: SqlitePlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.load)
+    db = by_hand_sqlite.open_sqlite3(place.path)
 
     async def once() -> float:
         with timed() as watch:
-            by_hand.read_all(db.execute(by_hand.SELECT).fetchall())
+            read_all(db.execute(by_hand_sqlite.SELECT).fetchall())
         return watch.seconds * 1e3
 
     yield once
@@ -26,12 +36,13 @@ async def sqlite3(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def apsw(folder: Path, sizes: Sizes) -> ContenderSteps:
-    db = by_hand.open_apsw(by_hand.make_store(folder / "db", sizes.load))
+async def apsw(place: SqlitePlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.load)
+    db = by_hand_sqlite.open_apsw(place.path)
 
     async def once() -> float:
         with timed() as watch:
-            by_hand.read_all(db.execute(by_hand.SELECT).fetchall())
+            read_all(db.execute(by_hand_sqlite.SELECT).fetchall())
         return watch.seconds * 1e3
 
     yield once
@@ -39,9 +50,49 @@ async def apsw(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", sizes.load)
-    async with with_uow.open_database(path) as db:
+async def asyncpg(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.load)
+    async with by_hand_postgresql.open_asyncpg(place.url) as db:
+
+        async def once() -> float:
+            with timed() as watch:
+                by_hand_postgresql.read_all(await db.fetch(by_hand_postgresql.SELECT))
+            return watch.seconds * 1e3
+
+        yield once
+
+
+@asynccontextmanager
+async def asyncpg_unpacked(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    """Each row taken apart by position, in one step: the quickest way, and not the usual one."""
+    await place.fill(sizes.load)
+    async with by_hand_postgresql.open_asyncpg(place.url) as db:
+
+        async def once() -> float:
+            with timed() as watch:
+                read_all(await db.fetch(by_hand_postgresql.SELECT))
+            return watch.seconds * 1e3
+
+        yield once
+
+
+@asynccontextmanager
+async def asyncmy(place: MysqlPlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.load)
+    async with by_hand_mysql.open_asyncmy(place.url) as db:
+
+        async def once() -> float:
+            with timed() as watch:
+                read_all((await by_hand_mysql.run(db, by_hand_mysql.SELECT)).rows)
+            return watch.seconds * 1e3
+
+        yield once
+
+
+@asynccontextmanager
+async def uow(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.load)
+    async with with_uow.open_database(place) as db:
 
         async def once() -> float:
             with timed() as watch:
@@ -53,9 +104,9 @@ async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", sizes.load)
-    async with with_sqlalchemy.open_engine(path) as engine:
+async def sqlalchemy(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.load)
+    async with with_sqlalchemy.open_engine(place) as engine:
         make_session = with_sqlalchemy.sessions(engine)
 
         async def once() -> float:
@@ -68,7 +119,37 @@ async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
         yield once
 
 
-ROW = Row(
+@asynccontextmanager
+async def tortoise(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    from benchmarks import with_tortoise
+
+    await place.fill(sizes.load)
+    async with with_tortoise.opened(place):
+
+        async def once() -> float:
+            with timed() as watch:
+                with_tortoise.read_all(await with_tortoise.Person.all())
+            return watch.seconds * 1e3
+
+        yield once
+
+
+@asynccontextmanager
+async def piccolo(place: PostgresqlPlace, sizes: Sizes) -> ContenderSteps:
+    from benchmarks import with_piccolo
+
+    await place.fill(sizes.load)
+    async with with_piccolo.open_engine(place):
+
+        async def once() -> float:
+            with timed() as watch:
+                with_piccolo.read_all(await with_piccolo.Person.objects())
+            return watch.seconds * 1e3
+
+        yield once
+
+
+SQLITE = Row(
     key="load",
     title="load 10,000 rows of 6 columns, read every attribute",
     unit="ms",
@@ -76,4 +157,31 @@ ROW = Row(
     bound=1.2,
     goal=1.0,
     contenders={"sqlite3": sqlite3, "apsw": apsw, "uow": uow, "sqlalchemy": sqlalchemy},
+)
+
+POSTGRESQL = Row(
+    key="load",
+    title="load 10,000 rows of 6 columns, read every attribute",
+    unit="ms",
+    floor="asyncpg",
+    bound=1.4,
+    goal=1.25,
+    contenders={
+        "asyncpg": asyncpg,
+        "asyncpg, unpacked": asyncpg_unpacked,
+        "uow": uow,
+        "sqlalchemy": sqlalchemy,
+        "tortoise": tortoise,
+        "piccolo": piccolo,
+    },
+)
+
+MYSQL = Row(
+    key="load",
+    title="load 10,000 rows of 6 columns, read every attribute",
+    unit="ms",
+    floor="asyncmy",
+    bound=1.5,
+    goal=1.25,
+    contenders={"asyncmy": asyncmy, "uow": uow, "sqlalchemy": sqlalchemy},
 )

@@ -6,12 +6,12 @@ import gc
 import tracemalloc
 from collections.abc import Generator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 from sqlalchemy import select
 
-from benchmarks import by_hand, with_sqlalchemy, with_uow
-from benchmarks.measure import ContenderSteps, Row, Sizes
+from benchmarks import by_hand_sqlite, with_sqlalchemy, with_uow
+from benchmarks.by_hand_sqlite import SqlitePlace
+from benchmarks.measure import ContenderSteps, Place, Row, Sizes
 from uow import Session
 
 
@@ -36,12 +36,13 @@ def weighed() -> Generator[Scale]:
 
 
 @asynccontextmanager
-async def sqlite3(folder: Path, sizes: Sizes) -> ContenderSteps:
-    db = by_hand.open_sqlite3(by_hand.make_store(folder / "db", sizes.tracked))
+async def sqlite3(place: SqlitePlace, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.tracked)
+    db = by_hand_sqlite.open_sqlite3(place.path)
 
     async def once() -> float:
         with weighed() as scale:
-            rows = db.execute(by_hand.SELECT).fetchall()
+            rows = db.execute(by_hand_sqlite.SELECT).fetchall()
         return scale.bytes / len(rows)
 
     yield once
@@ -49,9 +50,9 @@ async def sqlite3(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", sizes.tracked)
-    async with with_uow.open_database(path) as db:
+async def uow(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.tracked)
+    async with with_uow.open_database(place) as db:
 
         async def once() -> float:
             async with Session(db) as session:
@@ -64,9 +65,9 @@ async def uow(folder: Path, sizes: Sizes) -> ContenderSteps:
 
 
 @asynccontextmanager
-async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
-    path = by_hand.make_store(folder / "db", sizes.tracked)
-    async with with_sqlalchemy.open_engine(path) as engine:
+async def sqlalchemy(place: Place, sizes: Sizes) -> ContenderSteps:
+    await place.fill(sizes.tracked)
+    async with with_sqlalchemy.open_engine(place) as engine:
         make_session = with_sqlalchemy.sessions(engine)
 
         async def once() -> float:
@@ -79,7 +80,7 @@ async def sqlalchemy(folder: Path, sizes: Sizes) -> ContenderSteps:
         yield once
 
 
-ROW = Row(
+SQLITE = Row(
     key="memory",
     title="bytes a tracked entity, values included",
     unit="bytes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -10,6 +11,7 @@ from uow.dialects import _json, codecs
 from uow.dialects.sql_compiler import SqlCompiler
 from uow.dialects.sql_expressions import TEXT, unlabelled
 from uow.dialects.sql_json import JsonKind
+from uow.dialects.sql_select import numbered_names
 from uow.errors import QueryError
 from uow.expressions.nodes import (
     Arithmetic,
@@ -24,7 +26,7 @@ from uow.expressions.nodes import (
     Literal,
     OrderTerm,
 )
-from uow.query.statements import OnConflict, Select
+from uow.query.statements import Insert, OnConflict, Select
 from uow.types import (
     Array,
     Binary,
@@ -44,13 +46,18 @@ from uow.types import (
 )
 
 if TYPE_CHECKING:
-    from uow.mapping.mapper import Mapper
+    from uow.dialects.sql import SqlDialect
+    from uow.expressions.windows import Window
+    from uow.mapping.mapper import MappedColumn, Mapper
 
 from uow.dialects._mysql_ddl import MySQLDDL, decimal_type
 
 __all__ = ["MariaDBCompiler", "MySQLCompiler"]
 
 AnyExpression: TypeAlias = Expression[Any]
+
+INNER: Final = "uow_inner"
+"""What a select is called that is read by itself; also the row that a conflict is about."""
 
 LONG_LIST: Final = 256
 """From so many values on, an IN list travels as one JSON array."""
@@ -102,8 +109,8 @@ class MySQLCompiler(SqlCompiler):
                 return "DATETIME(6)"
             case Text() | Uuid() | Binary():
                 return f"LONGTEXT CHARACTER SET utf8mb4 COLLATE {self.collation}"
-            case EnumType(enum_class=enum_class):
-                return self.json_column(codecs.enum_store_type(enum_class))
+            case EnumType():
+                return self.json_column(codecs.enum_store_type(type_))
             case _:
                 return None
 
@@ -117,7 +124,22 @@ class MySQLCompiler(SqlCompiler):
             return super().subquery(select, yields_rows_only=yields_rows_only)
         if yields_rows_only:
             return super().subquery(select, yields_rows_only=True)
-        return f"SELECT * FROM ({self.select(select, unique_names=True)}) AS `uow_inner`"
+        return self.read_apart(select)
+
+    def read_apart(self, select: Select, into: Sequence[MappedColumn] = ()) -> str:
+        """Compile a select that is read in full, by itself, before anything else is done."""
+        inner = self.select(select, names=numbered_names(select), into=into)
+        return f"SELECT * FROM ({inner}) AS `{INNER}`"
+
+    def inserted_select(self, insert: Insert, select: Select) -> str:
+        """Keep the names of the select out of ON DUPLICATE KEY UPDATE."""
+        if insert.on_conflict is None:
+            return super().inserted_select(insert, select)
+        return self.read_apart(select, insert.columns) + self.names_of_new(insert)
+
+    def names_of_new(self, insert: Insert) -> str:
+        """Name the columns of a select as those they go to, where a conflict looks at them."""
+        return f" ({', '.join([self.quote(column.name) for column in insert.columns])})"
 
     def like(self, node: Like) -> str:
         """Compile LIKE; it goes by collation, so the one that knows case is named."""
@@ -209,7 +231,7 @@ class MySQLCompiler(SqlCompiler):
             "number": "IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL')",
             "boolean": "= 'BOOLEAN'",
         }[kind]
-        test = f"JSON_TYPE({self.expression(node)}) {types}"
+        test = f"{self.json_type(node)} {types}"
         value = self.json_as_text(node)
         if kind == "number":
             value = f"CAST({value} AS DOUBLE)"
@@ -219,7 +241,11 @@ class MySQLCompiler(SqlCompiler):
 
     def json_present(self, node: AnyExpression) -> str:
         """JSON's null is a value here, so its kind is asked for."""
-        return f"NULLIF(JSON_TYPE({self.expression(node)}), 'NULL')"
+        return f"NULLIF({self.json_type(node)}, 'NULL')"
+
+    def json_type(self, node: AnyExpression) -> str:
+        """Give the name of a kind of JSON; the function has a collation of its own."""
+        return f"JSON_TYPE({self.expression(node)}) COLLATE {self.collation}"
 
     def json_equal(self, left: AnyExpression, right: AnyExpression) -> str:
         """Compare JSON."""
@@ -246,10 +272,10 @@ class MySQLCompiler(SqlCompiler):
     def call_avg(self, node: Function[Any]) -> str:
         """Means of whole numbers are doubles, of decimals rounded as quotients are."""
         argument = self.expression(node.args[0])
-        distinct = "DISTINCT " if node.is_distinct else ""
         if isinstance(node.type, Numeric):
-            return f"ROUND(avg({distinct}CAST({argument} AS DECIMAL(50, 16))), 12)"
-        return f"avg({distinct}CAST({argument} AS DOUBLE))"
+            mean = self.aggregate("avg", node, f"CAST({argument} AS DECIMAL(50, 16))")
+            return f"ROUND({mean}, 12)"
+        return self.aggregate("avg", node, f"CAST({argument} AS DOUBLE)")
 
     def call_round(self, node: Function[Any]) -> str:
         """Round as DECIMAL: a double's rounding is left to the C library."""
@@ -269,6 +295,12 @@ class MySQLCompiler(SqlCompiler):
         """Of decimals it comes as BIGINT."""
         text = super().call_floor(node)
         return f"CAST({text} AS DECIMAL(65, 0))" if isinstance(node.type, Numeric) else text
+
+    def default_beside(self, default: AnyExpression, node: Function[Any]) -> str:
+        """MariaDB's `lag` and `lead` give NULL where there is no row, and nothing else."""
+        if not self.dialect.capabilities.lag_default:
+            raise QueryError(f"{self.dialect.name}: {node.display_name} takes no default")
+        return super().default_beside(default, node)
 
     # casts
 
@@ -339,9 +371,16 @@ class MySQLCompiler(SqlCompiler):
         """Write one row of defaults."""
         return " () VALUES ()"
 
+    def insert_values(self, insert: Insert) -> str:
+        """Compile the columns and the rows, which have a name where a conflict is handled."""
+        text = super().insert_values(insert)
+        conflict = insert.on_conflict
+        is_looked_at = conflict is not None and conflict.assignments and insert.select is None
+        return f"{text} AS `{INNER}`" if is_looked_at else text
+
     def excluded(self, node: Excluded[Any]) -> str:
         """Compile the value that was to be inserted."""
-        return f"VALUES({self.quote(node.column.name)})"
+        return f"`{INNER}`.{self.quote(node.column.name)}"
 
     def on_conflict(self, mapper: Mapper, conflict: OnConflict) -> str:
         """Compile ON DUPLICATE KEY UPDATE, which looks at every unique key.
@@ -350,6 +389,8 @@ class MySQLCompiler(SqlCompiler):
         """
         if conflict.where:
             raise QueryError("MySQL has no condition in ON DUPLICATE KEY UPDATE")
+        if conflict.target_where is not None:
+            raise QueryError("MySQL has no unique index over some rows only, to be met there")
         if not conflict.assignments:
             key = self.quote(mapper.key[0].name)
             return f" ON DUPLICATE KEY UPDATE {key} = {self.quote(mapper.table_name)}.{key}"
@@ -373,6 +414,51 @@ def json_item(value: object) -> object:
 
 class MariaDBCompiler(MySQLCompiler):
     """Compiles trees for MariaDB, where JSON is text."""
+
+    def __init__(self, dialect: SqlDialect) -> None:
+        super().__init__(dialect)
+        self._windows: list[tuple[object, dict[str, frozenset[bool]]]] = []
+
+    def window(self, window: Window) -> str:
+        """Compile what stands in OVER.
+
+        Of three windows that go in different directions 10.11 takes some for the same, and gives
+        wrong rows without an error.
+
+        Raises:
+            QueryError: there are such windows in one query.
+        """
+        text = super().window(window)
+        scope = self._scopes[-1] if self._scopes else None
+        found = next((windows for owner, windows in self._windows if owner is scope), None)
+        if found is None:
+            found = dict[str, frozenset[bool]]()
+            self._windows.append((scope, found))
+        order = text.split(" ROWS BETWEEN ")[0].split(" RANGE BETWEEN ")[0]
+        found[order] = frozenset(term.is_descending for term in window.order_by)
+        directions = {is_descending for terms in found.values() for is_descending in terms}
+        if len(found) > 2 and len(directions) > 1:
+            raise QueryError(
+                "MariaDB mixes up three or more windows of which some are ascending and some"
+                " descending; ask for them in queries of their own"
+            )
+        return text
+
+    def insert_values(self, insert: Insert) -> str:
+        """Compile the columns and the rows, which cannot have a name."""
+        return SqlCompiler.insert_values(self, insert)
+
+    def names_of_new(self, insert: Insert) -> str:  # noqa: ARG002 - they are not looked at
+        """A table in FROM takes no names for its columns."""
+        return ""
+
+    def excluded(self, node: Excluded[Any]) -> str:
+        """Compile the value that was to be inserted."""
+        return f"VALUES({self.quote(node.column.name)})"
+
+    def json_type(self, node: AnyExpression) -> str:
+        """Give the name of a kind of JSON."""
+        return f"JSON_TYPE({self.expression(node)})"
 
     def json_equal(self, left: AnyExpression, right: AnyExpression) -> str:
         """Compare whatever the order of keys."""

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
+import attrs
+
 from uow.dialects import codecs
-from uow.dialects._names import Quoter
-from uow.dialects.sql_ddl import TableDDL, integer_type
+from uow.dialects._mysql_definitions import MySQLWriter, mysql_text
+from uow.dialects.sql_ddl import TableDDL, integer_type, is_ordinary
 from uow.errors import MappingError
+from uow.schema.description import CheckDef, IndexDef, TableDef
 from uow.types import (
     Array,
     Binary,
     Boolean,
     ColumnType,
+    Composite,
     Date,
     DateTime,
     EnumType,
     Float,
     Integer,
     Interval,
+    IpAddress,
+    IpInterface,
+    IpNetwork,
     Json,
+    Native,
     Numeric,
     RangeType,
     Text,
@@ -28,6 +37,7 @@ from uow.types import (
 )
 
 if TYPE_CHECKING:
+    from uow.mapping.foreign_keys import ForeignKey
     from uow.mapping.mapper import MappedColumn, Mapper
 
 __all__ = ["MOST_DIGITS", "MOST_SCALE", "MariaDBDDL", "MySQLDDL", "decimal_type"]
@@ -42,20 +52,19 @@ MOST_SCALE: Final = 30
 class MySQLDDL(TableDDL):
     """DDL of MySQL."""
 
-    inline_indexes = True
+    dialect = "mysql"
     partial_indexes = False
+    index_collations = False
     deferrable = False
     uuid_expression = "(UUID_TO_BIN(UUID()))"
 
-    def __init__(self, quote: Quoter, max_identifier_length: int, collation: str) -> None:
-        self.quote = quote
-        self.max_identifier_length = max_identifier_length
-        self.default_collation = collation
-        self.table_options = f" ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation}"
+    def __init__(self, writer: MySQLWriter) -> None:
+        super().__init__(writer)
+        self.default_collation = writer.default_collation
 
     def column_type(self, column: MappedColumn) -> str:
         """Give a declared type."""
-        type_ = column.type
+        type_ = self.type_of(column)
         if isinstance(type_, Text):
             return self.text_type(column, type_.max_length)
         if isinstance(type_, Binary):
@@ -74,22 +83,47 @@ class MySQLDDL(TableDDL):
             return f"VARCHAR({INDEXED_TEXT})" if is_indexed(column) else "LONGTEXT"
         return f"VARCHAR({length})" if length <= 16_000 else "LONGTEXT"
 
-    def auto_increment(self, column: MappedColumn) -> str:
-        """Numbered by the store."""
-        return f"{integer_type(cast('Integer', column.type))} NOT NULL AUTO_INCREMENT"
+    def identity_type(self, column: MappedColumn) -> str:
+        """The type of its numbers."""
+        return integer_type(cast("Integer", column.type))
 
-    def constraints(self, mapper: Mapper) -> list[str]:
+    def describe(self, mapper: Mapper) -> TableDef:
+        """Say what is a unique constraint elsewhere as the index that it is here.
+
+        A foreign key needs an index over its columns; where there is none the store makes one by
+        the key's name, so it is said here.
+        """
+        table = super().describe(mapper)
+        uniques = [IndexDef(name=one.name, parts=one.columns, unique=True) for one in table.uniques]
+        indexes = [*uniques, *table.indexes]
+        covered: list[tuple[str | None, ...]] = [] if table.key is None else [table.key.columns]
+        covered += [tuple([part.column for part in index.parts]) for index in indexes]
+        for key in table.foreign_keys:
+            if not any(columns[: len(key.columns)] == key.columns for columns in covered):
+                indexes.append(IndexDef(name=key.name, parts=key.columns))
+                covered.append(key.columns)
+        return attrs.evolve(table, uniques=(), indexes=tuple(indexes))
+
+    def action(self, action: str | None) -> str | None:
+        """RESTRICT is what is done anyway: nothing is deferred here."""
+        return None if action in {"NO ACTION", "RESTRICT"} else action
+
+    def comment(self, comment: str | None) -> str | None:
+        """An empty one is none."""
+        return comment or None
+
+    def checks(self, mapper: Mapper) -> tuple[CheckDef, ...]:
         """Add what the unbounded types do not hold themselves."""
-        parts = super().constraints(mapper)
-        for column in mapper.columns:
-            length = getattr(column.type, "max_length", None)
-            if length is not None and self.column_type(column) in {"LONGTEXT", "LONGBLOB"}:
-                parts.append(self.length_check(column))
-        return parts
+        found = list(super().checks(mapper))
+        for column in mapper.table_columns:
+            has_limit = self.max_length(column) is not None
+            if has_limit and self.column_type(column) in {"LONGTEXT", "LONGBLOB"}:
+                found.append(self.length_check(column))
+        return tuple(found)
 
     def length(self, column: MappedColumn) -> str:
         """Characters of text, bytes of a blob."""
-        name = "CHAR_LENGTH" if isinstance(column.type, Text) else "LENGTH"
+        name = "CHAR_LENGTH" if isinstance(self.type_of(column), Text) else "LENGTH"
         return f"{name}({self.quote(column.name)})"
 
     def now(self, type_: ColumnType) -> str:
@@ -102,6 +136,57 @@ class MySQLDDL(TableDDL):
             case _:
                 return "(UTC_TIMESTAMP(6))"
 
+    def create_objects(self, mappers: Sequence[Mapper]) -> list[str]:
+        """Give CREATE SCHEMA, which is MySQL's other word for a database."""
+        schemas = dict.fromkeys([m.schema for m in mappers if m.schema is not None])
+        return [f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}" for schema in schemas]
+
+    def add_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
+        """Add those that are not there."""
+        return [
+            text
+            for key in keys
+            for text in self.where_key(
+                key,
+                "= 0",
+                f"{self.alter(mapper)} ADD {self.writer.constraint(self.foreign_key(key))}",
+            )
+        ]
+
+    def drop_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
+        """Drop those that are there."""
+        return [
+            text
+            for key in keys
+            for text in self.where_key(
+                key,
+                "> 0",
+                f"{self.alter(mapper)} DROP FOREIGN KEY {self.quote(self.foreign_key_name(key))}",
+            )
+        ]
+
+    def alter(self, mapper: Mapper) -> str:
+        """Give ALTER TABLE with the name."""
+        return f"ALTER TABLE {self.table(mapper)}"
+
+    def where_key(self, key: ForeignKey, count: str, sql: str) -> list[str]:
+        """Run a definition if a foreign key is there, or is not: there is no IF EXISTS for them."""
+        schema = "DATABASE()" if key.mapper.schema is None else mysql_text(key.mapper.schema)
+        name = self.foreign_key_name(key)
+        asked = (
+            f"SELECT IF(COUNT(*) {count}, {mysql_text(sql)}, 'DO 0')"
+            f" FROM information_schema.table_constraints WHERE constraint_schema = {schema}"
+            f" AND table_name = {mysql_text(key.mapper.table_name)}"
+            f" AND constraint_name = {mysql_text(name)} AND constraint_type = 'FOREIGN KEY'"
+        )
+        return [
+            f"SET @uow_definition = ({asked})",
+            "PREPARE uow_definition FROM @uow_definition",
+            "EXECUTE uow_definition",
+            "DEALLOCATE PREPARE uow_definition",
+            "SET @uow_definition = NULL",
+        ]
+
     def new_uuid(self) -> str:
         """Give a new UUID's bytes."""
         return self.uuid_expression
@@ -111,21 +196,13 @@ class MySQLDDL(TableDDL):
         large = {"LONGTEXT", "LONGBLOB", "JSON"}
         return f"({text})" if self.column_type(column) in large else text
 
-    def inline_comment(self, comment: str | None) -> str:
-        """Give COMMENT."""
-        return "" if comment is None else f" COMMENT {comment_text(comment)}"
-
-    def table_comment(self, mapper: Mapper) -> str:
-        """Give COMMENT."""
-        return "" if mapper.comment is None else f" COMMENT={comment_text(mapper.comment)}"
-
 
 def is_indexed(column: MappedColumn) -> bool:
     """Say whether a column is in the key, an index, a unique constraint or a foreign key."""
     mapper = column.mapper
     groups = (
         mapper.key,
-        *(index.columns for index in mapper.indexes),
+        *([part.column for part in i.parts] for i in mapper.indexes if i.unique or is_ordinary(i)),
         *(unique.columns for unique in mapper.uniques),
         *(key.columns for key in mapper.foreign_keys),
     )
@@ -146,8 +223,12 @@ def decimal_type(type_: Numeric) -> str:
 
 
 def _declared_enum(type_: EnumType) -> str:
-    is_number = isinstance(codecs.enum_store_type(type_.enum_class), Integer)
-    return "BIGINT" if is_number else f"VARCHAR({INDEXED_TEXT})"
+    if isinstance(codecs.enum_store_type(type_), Integer):
+        return "BIGINT"
+    if type_.native_name is None:
+        return f"VARCHAR({INDEXED_TEXT})"
+    labels = ", ".join([mysql_text(label) for label in codecs.enum_labels(type_)])
+    return f"ENUM({labels})"
 
 
 _DECLARED: Final[codecs.TypeTable[str]] = {
@@ -164,18 +245,39 @@ _DECLARED: Final[codecs.TypeTable[str]] = {
     Array: lambda _: "JSON",
     EnumType: _declared_enum,
     RangeType: lambda _: "VARCHAR(100)",
+    IpAddress: lambda _: "VARCHAR(39)",
+    IpInterface: lambda _: "VARCHAR(43)",
+    IpNetwork: lambda _: "VARCHAR(43)",
+    Composite: lambda _: "JSON",
+    Native: lambda t: t.name,
 }
-
-
-def comment_text(comment: str) -> str:
-    """Write a comment of a model's author between quotes: DDL takes no parameters."""
-    if "\0" in comment:
-        raise MappingError("a comment cannot hold a NUL character")
-    return "'" + comment.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 class MariaDBDDL(MySQLDDL):
     """DDL of MariaDB."""
 
+    dialect = "mariadb"
     uuid_expression = "(UNHEX(REPLACE(UUID(), '-', '')))"
     generated_not_null = False
+    expression_indexes = False
+
+    def add_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
+        """Add those that are not there."""
+        table = self.table(mapper)
+        names = [self.quote(self.foreign_key_name(key)) for key in keys]
+        bodies = [
+            self.writer.foreign_key_body(self.foreign_key(key), f"IF NOT EXISTS {name} ")
+            for key, name in zip(keys, names, strict=True)
+        ]
+        return [
+            f"ALTER TABLE {table} ADD CONSTRAINT {name} {body}"
+            for name, body in zip(names, bodies, strict=True)
+        ]
+
+    def drop_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
+        """Drop those that are there."""
+        return [
+            f"ALTER TABLE IF EXISTS {self.table(mapper)} "
+            f"DROP FOREIGN KEY IF EXISTS {self.quote(self.foreign_key_name(key))}"
+            for key in keys
+        ]

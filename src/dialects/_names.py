@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 
 from uow.errors import MappingError, QueryError
 
-__all__ = ["Quoter", "constraint_name", "plain_identifier"]
+__all__ = ["Quoter", "plain_identifier"]
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -54,16 +53,6 @@ class Quoter:
             raise MappingError(
                 f"the name {name!r} is {length} long; this store keeps {self._max_length}"
             )
-
-
-def constraint_name(max_length: int, prefix: str, *parts: str) -> str:
-    """Make the name of a constraint or an index, the same each time, cut to what a store keeps."""
-    name = "_".join((prefix, *parts))
-    if len(name.encode()) <= max_length:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    head = name.encode()[: max_length - 9].decode(errors="ignore")
-    return f"{head}_{digest}"
 
 
 def plain_identifier(name: str, what: str) -> str:

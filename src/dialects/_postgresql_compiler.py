@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, cast, final
 
-from uow.dialects._postgresql_types import type_name
+from uow.dialects._postgresql_types import batch_name, type_name
 from uow.dialects.sql_compiler import SqlCompiler
 from uow.dialects.sql_expressions import FLOAT, TEXT, unlabelled
 from uow.dialects.sql_json import JsonKind
@@ -18,6 +19,7 @@ from uow.expressions.nodes import (
     Like,
     Literal,
 )
+from uow.query.statements import Select
 from uow.types import (
     Array,
     ColumnType,
@@ -26,7 +28,7 @@ from uow.types import (
     Interval,
     Json,
     Numeric,
-    RangeType,
+    Text,
 )
 
 __all__ = ["PostgreSQLCompiler"]
@@ -49,7 +51,7 @@ class PostgreSQLCompiler(SqlCompiler):
     ) -> str:
         """Compile IN as a comparison with one array."""
         text = self.operand(operand)
-        if value_type is None or isinstance(value_type, Array | RangeType):
+        if value_type is None or batch_name(value_type) is not None:
             return self.in_placeholders(text, values, value_type, is_negated)
         encoded = [self.encode(value, value_type) for value in values]
         array = f"{self.mark(encoded)}::{type_name(value_type)}[]"
@@ -93,6 +95,27 @@ class PostgreSQLCompiler(SqlCompiler):
             )
             return f"{one} * {other}"
         return f"{self.operand(left)} {op} {self.operand(right)}"
+
+    # queries
+
+    def recursive_base(self, select: Select, names: Sequence[str]) -> str:
+        """Take lengths and scales off: the step's columns have none, and types must be the same.
+
+        "WITH Queries", 7.8.2.1; the error is 42804.
+        """
+        mapper = select.entity_mapper
+        columns = select.columns if mapper is None else mapper.columns
+        types = [column.type for column in columns]
+        if not any(map(_is_bounded, types)):
+            return super().recursive_base(select, names)
+        alias = self.quote("uow_base")
+        found: list[str] = []
+        for name, type_ in zip(names, types, strict=True):
+            text = f"{alias}.{self.quote(name)}"
+            if type_ is not None and _is_bounded(type_):
+                text = f"CAST({text} AS {type_name(type_)}) AS {self.quote(name)}"
+            found.append(text)
+        return f"SELECT {', '.join(found)} FROM ({self.select(select, names=names)}) AS {alias}"
 
     # JSON
 
@@ -167,8 +190,7 @@ class PostgreSQLCompiler(SqlCompiler):
         """Means of whole numbers are doubles, of decimals rounded as quotients are."""
         if isinstance(node.type, Numeric):
             argument = self.expression(node.args[0])
-            distinct = "DISTINCT " if node.is_distinct else ""
-            return f"round(avg({distinct}round({argument}, 20)), 12)"
+            return f"round({self.aggregate('avg', node, f'round({argument}, 20)')}, 12)"
         text = super().call_avg(node)
         return text if isinstance(node.args[0].type, Float) else f"CAST({text} AS double precision)"
 
@@ -203,3 +225,14 @@ class PostgreSQLCompiler(SqlCompiler):
         if isinstance(to, Integer) and isinstance(operand.type, Float | Numeric):
             text = f"trunc({text})"
         return f"CAST({text} AS {self.cast_name(to)})"
+
+
+def _is_bounded(type_: ColumnType | None) -> bool:
+    """Whether a column of this type has a length, or a scale."""
+    match type_:
+        case Text(max_length=int()):
+            return True
+        case Numeric(precision=precision, scale=scale):
+            return precision is not None or scale is not None
+        case _:
+            return False

@@ -20,7 +20,9 @@ from uow.expressions.nodes import (
     Like,
     Literal,
     Negative,
+    TruthValue,
 )
+from uow.query.statements import Insert, Select
 from uow.types import (
     Array,
     Binary,
@@ -124,6 +126,16 @@ class SQLiteCompiler(SqlCompiler):
         precision = "NULL" if type_.precision is None else str(int(type_.precision))
         scale = "NULL" if type_.scale is None else str(int(type_.scale))
         return f"uow_decimal_fit({text}, {precision}, {scale})"
+
+    def inserted_select(self, insert: Insert, select: Select) -> str:
+        """Give the select a WHERE before ON CONFLICT.
+
+        Without one ON is read as that of a join ("Parsing Ambiguity",
+        https://sqlite.org/lang_upsert.html).
+        """
+        if insert.on_conflict is not None and not select.where:
+            select = select.replace(where=(TruthValue(True),))
+        return super().inserted_select(insert, select)
 
     # lists
 
@@ -254,9 +266,9 @@ class SQLiteCompiler(SqlCompiler):
         return super().call_avg(node)
 
     def _decimal_aggregate(self, name: str, node: Function[Any]) -> str:
-        if node.is_distinct:
-            return f"{name}(DISTINCT {self.sortable(node.args[0])})"
-        return f"{name}({self.expression(node.args[0])})"
+        argument = node.args[0]
+        inner = self.sortable(argument) if node.is_distinct else self.expression(argument)
+        return self.aggregate(name, node, inner)
 
     def call_lower(self, node: Function[Any]) -> str:
         """SQLite's own knows ASCII only."""

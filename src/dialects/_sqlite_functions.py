@@ -66,6 +66,14 @@ class Aggregate(Protocol):
         """Take one row."""
         ...
 
+    def inverse(self, *values: SQLiteValue) -> None:
+        """Give a row up that a moving frame has left behind."""
+        ...
+
+    def value(self) -> SQLiteValue:
+        """Give the result for the rows so far."""
+        ...
+
     def final(self) -> SQLiteValue:
         """Give the result."""
         ...
@@ -263,30 +271,8 @@ def _sort_key(text: str) -> tuple[bool, Decimal, str]:
         return True, Decimal(), text
 
 
-class DecimalSum:
-    """The exact sum of decimals, NULLs left out; NULL of none."""
-
-    __slots__ = ("_any", "_total")
-
-    def __init__(self) -> None:
-        self._any = False
-        self._total = Decimal()
-
-    def step(self, *values: SQLiteValue) -> None:
-        """Take one row."""
-        if values[0] is not None:
-            self._any = True
-            self._total = EXACT.add(self._total, _number(values[0]))
-
-    def final(self) -> str | None:
-        """Give the sum."""
-        return decimal_text(self._total) if self._any else None
-
-    finalize = final
-
-
-class DecimalAverage:
-    """The average of decimals, NULLs left out; NULL of none."""
+class DecimalTotal:
+    """What sums and averages of decimals keep, NULLs left out; rows may leave again (windows)."""
 
     __slots__ = ("_count", "_total")
 
@@ -300,12 +286,36 @@ class DecimalAverage:
             self._count += 1
             self._total = EXACT.add(self._total, _number(values[0]))
 
-    def final(self) -> str | None:
+    def inverse(self, *values: SQLiteValue) -> None:
+        """Give one row up, which a moving frame has left behind."""
+        if values[0] is not None:
+            self._count -= 1
+            self._total = EXACT.subtract(self._total, _number(values[0]))
+
+
+class DecimalSum(DecimalTotal):
+    """The exact sum of decimals; NULL of none."""
+
+    __slots__ = ()
+
+    def value(self) -> str | None:
+        """Give the sum."""
+        return decimal_text(self._total) if self._count else None
+
+    final = finalize = value
+
+
+class DecimalAverage(DecimalTotal):
+    """The average of decimals; NULL of none."""
+
+    __slots__ = ()
+
+    def value(self) -> str | None:
         """Give the average."""
         quotient = _divide(self._total, Decimal(self._count))
         return None if quotient is None else decimal_text(quotient)
 
-    finalize = final
+    final = finalize = value
 
 
 # -- JSON

@@ -7,6 +7,7 @@ compares as the values do, except decimals, which have a collation of their own.
 from __future__ import annotations
 
 import enum
+import ipaddress as ip
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,6 +16,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID, SafeUUID
+
+import attrs
 
 from uow.dialects import _json
 from uow.dialects.base import Decoder, Encoder
@@ -25,20 +28,25 @@ from uow.types import (
     Binary,
     Boolean,
     ColumnType,
+    Composite,
     Date,
     DateTime,
     EnumType,
     Float,
     Integer,
     Interval,
+    IpAddress,
+    IpInterface,
+    IpNetwork,
     Json,
+    Native,
     Numeric,
     RangeType,
     Text,
     Time,
     Uuid,
 )
-from uow.values import Range, canonical_range, empty_range
+from uow.values import Range, canonical_range, composite_fields, composite_reader, empty_range
 
 __all__ = [
     "EXACT",
@@ -47,6 +55,8 @@ __all__ = [
     "TypeTable",
     "array_from_json",
     "array_to_json",
+    "composite_from_json",
+    "composite_to_json",
     "decimal_text",
     "decode_instant",
     "decode_interval",
@@ -60,6 +70,7 @@ __all__ = [
     "encode_uuid",
     "enum_decoder",
     "enum_encoder",
+    "enum_labels",
     "enum_store_type",
     "instant_to_naive_utc",
     "json_decoder",
@@ -68,9 +79,9 @@ __all__ = [
     "naive_utc_to_instant",
     "range_from_text",
     "range_to_text",
+    "stored_type",
 ]
 
-E = TypeVar("E", bound=enum.Enum)
 V = TypeVar("V")
 
 TypeTable: TypeAlias = Mapping[type[ColumnType], Callable[[Any], V]]
@@ -87,6 +98,25 @@ def look_up(table: TypeTable[V], type_: ColumnType, store: str) -> V:
     if make is None:
         raise MappingError(f"{store} cannot keep a {type(type_).__name__}")
     return make(type_)
+
+
+def stored_type(type_: ColumnType, dialect: str) -> ColumnType:
+    """Give the type that a dialect of that name keeps values of a type as.
+
+    Raises:
+        MappingError: it is another store's own, and the model names nothing in its place.
+    """
+    match type_:
+        case Native(store=str(store), elsewhere=elsewhere) if store != dialect:
+            if elsewhere is None:
+                raise MappingError(
+                    f"{dialect} has no type {type_.name!r}, and Native names no other (elsewhere=)"
+                )
+            return stored_type(elsewhere, dialect)
+        case Array(item=item):
+            return attrs.evolve(type_, item=stored_type(item, dialect))
+        case _:
+            return type_
 
 
 EXACT = Context(prec=4000, Emax=10000, Emin=-10000, traps=[Inexact, InvalidOperation, Overflow])
@@ -234,32 +264,39 @@ def decode_uuid(value: bytes) -> UUID:
 # -- enums
 
 
-def enum_store_type(enum_class: type[enum.Enum]) -> ColumnType:
-    """Say what the members of an enum are kept as: their text, their number, or their name."""
-    values = [member.value for member in enum_class]
-    if values and all(isinstance(v, int) and not isinstance(v, bool) for v in values):
-        return Integer()
-    return Text()
+def enum_store_type(type_: EnumType) -> ColumnType:
+    """Say what the members of an enum are kept as: their text, their number, or their name.
+
+    A type of the store's own has labels, which are text.
+    """
+    values = [member.value for member in type_.enum_class]
+    is_number = values and all(isinstance(v, int) and not isinstance(v, bool) for v in values)
+    return Integer() if is_number and type_.native_name is None else Text()
 
 
-def enum_encoder(enum_class: type[enum.Enum]) -> Encoder:
+def enum_labels(type_: EnumType) -> list[str]:
+    """Give the texts that the members of an enum are kept as, in the enum's order."""
+    encode = enum_encoder(type_)
+    return [str(encode(member)) for member in type_.enum_class]
+
+
+def enum_encoder(type_: EnumType) -> Encoder:
     """Give the function that turns a member into what is kept."""
-    if _kept_by_name(enum_class):
-        return attrgetter("name")
-    return attrgetter("value")
+    return attrgetter("name" if _kept_by_name(type_) else "value")
 
 
-def enum_decoder(enum_class: type[E]) -> Decoder:
+def enum_decoder(type_: EnumType) -> Decoder:
     """Give the function that finds the member again.
 
     It raises ValueError where the store holds what is no member.
     """
-    if issubclass(enum_class, enum.Flag):
+    enum_class = type_.enum_class
+    by_name = _kept_by_name(type_)
+    if issubclass(enum_class, enum.Flag) and not by_name:
         return enum_class
-    by_name = _kept_by_name(enum_class)
     members = {(m.name if by_name else m.value): m for m in enum_class}
 
-    def decode(stored: object) -> E:
+    def decode(stored: object) -> enum.Enum:
         try:
             return members[stored]
         except KeyError:
@@ -268,24 +305,28 @@ def enum_decoder(enum_class: type[E]) -> Decoder:
     return decode
 
 
-def _kept_by_name(enum_class: type[enum.Enum]) -> bool:
-    values = [member.value for member in enum_class]
-    if isinstance(enum_store_type(enum_class), Integer):
+def _kept_by_name(type_: EnumType) -> bool:
+    if isinstance(enum_store_type(type_), Integer):
         return False
-    return not all(isinstance(value, str) for value in values)
+    return not all(isinstance(member.value, str) for member in type_.enum_class)
 
 
 # -- JSON
 
 
-def json_encoder(annotation: object) -> Encoder:
-    """Give the function that writes a value of a type hint as JSON text."""
+def json_encoder(annotation: object, dumps: Callable[[Any], str] = _json.dumps) -> Encoder:
+    """Give the function that writes a value of a type hint as JSON text.
+
+    Args:
+        annotation: the type hint.
+        dumps: writes plain JSON.
+    """
     unstructure = json_values.unstructurer(annotation)
     if unstructure is None:
-        return _json.dumps
+        return dumps
 
     def encode(value: Any) -> str:
-        return _json.dumps(unstructure(value))
+        return dumps(unstructure(value))
 
     return encode
 
@@ -305,12 +346,12 @@ def json_decoder(annotation: object) -> Decoder:
 # -- items of arrays and ranges, as JSON or text
 
 
-def array_to_json(item: ColumnType) -> Encoder:
-    """Give the function that writes a list of `item` as JSON text."""
+def array_to_json(item: ColumnType, dumps: Callable[[Any], str] = _json.dumps) -> Encoder:
+    """Give the function that writes a list of `item` as JSON text; `dumps` writes plain JSON."""
     encode = _item_codec(item)[0]
 
     def encode_array(values: Any) -> str:
-        return _json.dumps([None if v is None else encode(v) for v in values])
+        return dumps([None if v is None else encode(v) for v in values])
 
     return encode_array
 
@@ -325,12 +366,28 @@ def array_from_json(item: ColumnType) -> Decoder:
     return decode_array
 
 
-def range_to_text(item: ColumnType) -> Encoder:
+def composite_to_json(type_: Composite, dumps: Callable[[Any], str] = _json.dumps) -> Encoder:
+    """Give the function that writes a row of fields as JSON text; `dumps` writes plain JSON."""
+    encode = _item_codec(type_)[0]
+    return lambda value: dumps(encode(value))
+
+
+def composite_from_json(type_: Composite) -> Decoder:
+    """Give the function that reads JSON text as a row of fields."""
+    decode = _item_codec(type_)[1]
+    return lambda text: decode(_json.loads(text))
+
+
+def range_to_text(item: ColumnType, encode: Encoder | None = None) -> Encoder:
     """Give the function that writes a `Range` as text, in its canonical form.
 
     So equal ranges have equal text.
+
+    Args:
+        item: what it ranges over.
+        encode: writes a bound, if not as JSON has it.
     """
-    encode = _item_codec(item)[0]
+    encode = _item_codec(item)[0] if encode is None else encode
 
     def encode_range(value: Any) -> str:
         value = canonical_range(value, item)
@@ -396,6 +453,25 @@ def _nested(item: ColumnType) -> tuple[Encoder, Decoder]:
     )
 
 
+def _composite(class_: type[Any]) -> tuple[Encoder, Decoder]:
+    fields = composite_fields(class_)
+    read = composite_reader(class_)
+    codecs = [_item_codec(field.type) for field in fields]
+
+    def encode(value: Any) -> dict[str, Any]:
+        triples = zip(fields, codecs, read(value), strict=True)
+        return {f.name: None if item is None else codec[0](item) for f, codec, item in triples}
+
+    def decode(document: Mapping[str, Any]) -> Any:
+        items = {f: document.get(f.name) for f in fields}
+        pairs = zip(items.items(), codecs, strict=True)
+        return class_(
+            **{f.argument: None if item is None else codec[1](item) for (f, item), codec in pairs}
+        )
+
+    return encode, decode
+
+
 _ITEMS: Final[TypeTable[tuple[Encoder, Decoder]]] = {
     Integer: lambda _: (_same, _same),
     Boolean: lambda _: (_same, _same),
@@ -409,8 +485,19 @@ _ITEMS: Final[TypeTable[tuple[Encoder, Decoder]]] = {
         (encode_instant, decode_instant) if t.timezone else (encode_naive, datetime.fromisoformat)
     ),
     Interval: lambda _: (encode_interval, decode_interval),
-    Binary: lambda _: (bytes.hex, bytes.fromhex),
-    EnumType: lambda t: (enum_encoder(t.enum_class), enum_decoder(t.enum_class)),
+    Binary: lambda t: (
+        (bytearray.hex, bytearray.fromhex) if t.mutable else (bytes.hex, bytes.fromhex)
+    ),
+    IpAddress: lambda _: (str, ip.ip_address),
+    IpInterface: lambda _: (str, ip.ip_interface),
+    IpNetwork: lambda _: (str, ip.ip_network),
+    EnumType: lambda t: (enum_encoder(t), enum_decoder(t)),
+    Json: lambda t: (
+        json_values.unstructurer(t.annotation) or _same,
+        json_values.structurer(t.annotation) or _same,
+    ),
+    RangeType: lambda t: (range_to_text(t.item), range_from_text(t.item)),
+    Composite: lambda t: _composite(t.class_),
     Array: lambda t: _nested(t.item),
 }
 
@@ -420,25 +507,35 @@ SHARED_ENCODERS: Final[TypeTable[Encoder | None]] = {
     Integer: lambda _: None,
     Boolean: lambda _: None,
     Text: lambda _: None,
-    Binary: lambda _: None,
+    Binary: lambda t: bytes if t.mutable else None,
     Interval: lambda _: encode_interval,
     Uuid: lambda _: encode_uuid,
     Json: lambda t: json_encoder(t.annotation),
     Array: lambda t: array_to_json(t.item),
-    EnumType: lambda t: enum_encoder(t.enum_class),
+    EnumType: enum_encoder,
     RangeType: lambda t: range_to_text(t.item),
+    IpAddress: lambda _: str,
+    IpInterface: lambda _: str,
+    IpNetwork: lambda _: str,
+    Composite: composite_to_json,
+    Native: lambda t: t.encode,
 }
 
 SHARED_DECODERS: Final[TypeTable[Decoder | None]] = {
     Integer: lambda _: None,
     Boolean: lambda _: bool,
     Text: lambda _: None,
-    Binary: lambda _: None,
+    Binary: lambda t: bytearray if t.mutable else None,
     Float: lambda _: None,
     Interval: lambda _: decode_interval,
     Uuid: lambda _: decode_uuid,
     Json: lambda t: json_decoder(t.annotation),
     Array: lambda t: array_from_json(t.item),
-    EnumType: lambda t: enum_decoder(t.enum_class),
+    EnumType: enum_decoder,
     RangeType: lambda t: range_from_text(t.item),
+    IpAddress: lambda _: ip.ip_address,
+    IpInterface: lambda _: ip.ip_interface,
+    IpNetwork: lambda _: ip.ip_network,
+    Composite: composite_from_json,
+    Native: lambda t: t.decode,
 }

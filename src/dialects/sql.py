@@ -8,26 +8,41 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
+from uow.dialects import codecs
 from uow.dialects._names import Quoter
-from uow.dialects.base import Capabilities, Compiled, Decoder, Encoder, GetStatement
+from uow.dialects.base import Capabilities, Compiled, Decoder, Encoder, GetStatement, KeyPart
 from uow.dialects.sql_compiler import SqlCompiler
 from uow.dialects.sql_ddl import TableDDL
+from uow.dialects.sql_definitions import DefinitionWriter
 from uow.errors import QueryError
-from uow.query.statements import AnyStatement, DeleteRows, Insert, InsertRows, UpdateRows
-from uow.statement import Many, Statement
+from uow.expressions.nodes import ColumnExpression, Literal
+from uow.mapping.shapes import shape_of
+from uow.mapping.stores import refuse_other_store
+from uow.query.statements import (
+    AnyStatement,
+    DeleteRows,
+    ForUpdate,
+    InsertRows,
+    LockStrength,
+    Select,
+    UpdateRows,
+)
+from uow.statement import Many, Sendable, Statement
 from uow.types import ColumnType
 
 if TYPE_CHECKING:
     from uow.mapping.foreign_keys import ForeignKey
     from uow.mapping.mapper import MappedColumn, Mapper
+    from uow.schema.description import Schema
 
 __all__ = ["SqlDialect", "chunks"]
 
 R = TypeVar("R")
 
 _UNSET = object()
+_KEY_LOCKS = frozenset({LockStrength.NO_KEY_UPDATE, LockStrength.KEY_SHARE})
 
 
 class SqlDialect(ABC):
@@ -39,8 +54,7 @@ class SqlDialect(ABC):
     quote: Quoter
     numbered: ClassVar[bool] = True
     """Whether a placeholder names its parameter by number, so that it may stand twice."""
-    max_insert_rows: ClassVar[int] = 1000
-    """How many rows one INSERT of values holds at most."""
+    share_lock: ClassVar[str] = "FOR SHARE"
 
     def __init__(self) -> None:
         self._encoders: dict[ColumnType, Encoder | None] = {}
@@ -55,15 +69,19 @@ class SqlDialect(ABC):
         """Give the function that turns a Python value into the store's; None: take it as it is."""
         found = self._encoders.get(type_, _UNSET)
         if found is _UNSET:
-            found = self._encoders[type_] = self.make_encoder(type_)
+            found = self._encoders[type_] = self.make_encoder(codecs.stored_type(type_, self.name))
         return found  # type: ignore[return-value]  # `_UNSET` is gone here
 
     def decoder(self, type_: ColumnType) -> Decoder | None:
         """Give the function that turns the store's value into Python's; None: take it as it is."""
         found = self._decoders.get(type_, _UNSET)
         if found is _UNSET:
-            found = self._decoders[type_] = self.make_decoder(type_)
+            found = self._decoders[type_] = self.make_decoder(codecs.stored_type(type_, self.name))
         return found  # type: ignore[return-value]  # `_UNSET` is gone here
+
+    def encoder_with(self, type_: ColumnType, encoders: object) -> Encoder | None:  # noqa: ARG002
+        """Give the same: tables bring no encoders."""
+        return self.encoder(type_)
 
     @abstractmethod
     def make_encoder(self, type_: ColumnType) -> Encoder | None:
@@ -101,30 +119,13 @@ class SqlDialect(ABC):
             )
         return compiled
 
-    def compile_all(self, statement: AnyStatement) -> list[Compiled]:
-        """Turn a tree into one text or several; see `Dialect.compile_all`."""
-        if not isinstance(statement, Insert):
-            return [self.compile(statement)]
-        width = max(1, len(statement.columns))
-        # Room is left for the conflict's own values; expressions in rows seldom hold more than one.
-        size = max(1, min(self.max_insert_rows, (self.capabilities.max_parameters - 1000) // width))
-        if len(statement.rows) <= size:
-            return [self.compile(statement)]
-        return [
-            self.compile(
-                Insert(
-                    statement.mapper,
-                    statement.columns,
-                    tuple(rows),
-                    statement.on_conflict,
-                    statement.returning,
-                )
-            )
-            for rows in chunks(statement.rows, size)
-        ]
-
     def table(self, mapper: Mapper) -> str:
-        """Give the table's quoted name, with its schema."""
+        """Give the table's quoted name, with its schema.
+
+        Raises:
+            MappingError: the class is a document.
+        """
+        refuse_other_store(mapper, self)
         return self.ddl.table(mapper)
 
     def column(self, column: MappedColumn) -> str:
@@ -149,6 +150,10 @@ class SqlDialect(ABC):
             found = texts[key] = make()
         return found  # type: ignore[return-value]  # made by `make` under this key
 
+    def new_keys(self, mapper: Mapper, count: int) -> NoReturn:  # noqa: ARG002
+        """Rows are numbered by the store."""
+        raise QueryError(f"{mapper.name}: the store makes the keys of rows")
+
     # -- reading by key
 
     def get_statement(
@@ -156,6 +161,7 @@ class SqlDialect(ABC):
         mapper: Mapper,
         columns: Sequence[MappedColumn] | None = None,
         *,
+        classes: tuple[Mapper, ...] | None = None,
         for_update: bool = False,
         nowait: bool = False,
         skip_locked: bool = False,
@@ -164,14 +170,38 @@ class SqlDialect(ABC):
         chosen = None if columns is None else tuple(columns)
         return self.kept(
             mapper,
-            ("get", chosen, for_update, nowait, skip_locked),
-            lambda: self._get_statement(
-                mapper,
-                mapper.columns if chosen is None else chosen,
-                self.lock_clause(nowait=nowait, skip_locked=skip_locked) if for_update else "",
-                reads=not for_update,
+            ("get", chosen, classes, for_update, nowait, skip_locked),
+            lambda: (
+                self._get_statement(
+                    mapper,
+                    mapper.columns if chosen is None else chosen,
+                    self.lock_clause(nowait=nowait, skip_locked=skip_locked) if for_update else "",
+                    reads=not for_update,
+                )
+                if classes is None
+                else self._get_object(
+                    mapper,
+                    classes,
+                    ForUpdate(nowait=nowait, skip_locked=skip_locked) if for_update else None,
+                )
             ),
         )
+
+    def _get_object(
+        self, mapper: Mapper, classes: tuple[Mapper, ...], lock: ForUpdate | None
+    ) -> GetStatement:
+        """Give the text that reads an object of a hierarchy; the key's values are put in later."""
+        mapper.configure()
+        where = tuple(
+            ColumnExpression[Any](column, mapper) == Literal[Any](KeyPart(number), None)
+            for number, column in enumerate(mapper.key)
+        )
+        select = Select(
+            entity=mapper, froms=(mapper,), where=where, classes=classes, for_update=lock
+        )
+        compiled = self.compile(select)
+        columns = shape_of(mapper, classes).columns
+        return GetStatement(compiled.sql, columns, lock is None, compiled.parameters)
 
     def _get_statement(
         self, mapper: Mapper, columns: tuple[MappedColumn, ...], lock: str, *, reads: bool
@@ -182,11 +212,24 @@ class SqlDialect(ABC):
         text = f"SELECT {selected} FROM {self.table(mapper)} WHERE {where}{lock}"
         return GetStatement(text, columns, reads)
 
-    def lock_clause(self, *, nowait: bool, skip_locked: bool) -> str:
+    def lock_clause(
+        self,
+        *,
+        nowait: bool,
+        skip_locked: bool,
+        strength: LockStrength = LockStrength.UPDATE,
+        of: Sequence[str] = (),
+    ) -> str:
         """Give FOR UPDATE with a space before it, or nothing where the store has no row locks.
 
+        Args:
+            nowait: fail at once if a row is locked.
+            skip_locked: leave locked rows out.
+            strength: how strong the lock is.
+            of: what the tables whose rows are locked are called in the query; empty for all.
+
         Raises:
-            QueryError: `nowait` or `skip_locked` where the store has no such thing.
+            QueryError: the store has no such lock.
         """
         for asked, can, name in (
             (nowait, self.capabilities.nowait, "nowait"),
@@ -196,9 +239,16 @@ class SqlDialect(ABC):
                 raise QueryError(f"{self.name} has no row locks: {name} cannot be asked for")
         if nowait and skip_locked:
             raise QueryError("nowait and skip_locked exclude each other")
+        if of and not self.capabilities.lock_of:
+            raise QueryError(f"{self.name} locks the rows of all tables: leave out of=")
+        if strength in _KEY_LOCKS and not self.capabilities.key_locks:
+            raise QueryError(f"{self.name} has no locks that leave keys alone: leave out key_share")
         if not self.capabilities.for_update:
             return ""
-        return " FOR UPDATE" + (" NOWAIT" if nowait else " SKIP LOCKED" if skip_locked else "")
+        text = self.share_lock if strength is LockStrength.SHARE else f"FOR {strength.value}"
+        if of:
+            text += f" OF {', '.join([self.quote(name) for name in of])}"
+        return f" {text}" + (" NOWAIT" if nowait else " SKIP LOCKED" if skip_locked else "")
 
     def equalities(self, columns: Sequence[MappedColumn], start: int, separator: str) -> str:
         """Give `"t"."c" = placeholder` for each column, numbered from `start`."""
@@ -214,37 +264,64 @@ class SqlDialect(ABC):
             for number, column in enumerate(columns, 1)
         )
 
+    # -- plans
+
+    explain_words: ClassVar[str] = "EXPLAIN"
+    analyze_words: ClassVar[str] = "EXPLAIN ANALYZE"
+
+    def explain(self, compiled: Compiled, *, analyze: bool = False) -> Statement:
+        """Give the statement that asks for a plan; see `Dialect.explain`."""
+        if analyze and not self.capabilities.explain_analyze:
+            raise QueryError(f"{self.name} does not measure what a plan takes: leave out analyze")
+        words = self.analyze_words if analyze else self.explain_words
+        reads = compiled.reads or not analyze
+        return Statement(f"{words} {compiled.sql}", compiled.parameters, reads=reads)
+
+    def plan(self, rows: Sequence[Sequence[object]]) -> str:
+        """Make a text of the rows of a plan; see `Dialect.plan`."""
+        return "\n".join([str(row[0]) for row in rows])
+
     # -- flush batches
 
     @abstractmethod
-    def insert_rows(self, batch: InsertRows) -> list[Statement | Many]:
+    def insert_rows(self, batch: InsertRows) -> list[Sendable]:
         """Give the statements that insert a batch; see `Dialect.insert_rows`."""
 
     def update_rows(self, batch: UpdateRows) -> list[Statement | Many]:
         """Give the statements that update a batch; see `Dialect.update_rows`."""
-        returning = self.returning_of(batch.returning, can=self.capabilities.returning_update)
-        text = self.kept(
-            batch.mapper,
-            ("update", batch.set_columns, batch.where_columns, batch.returning),
-            lambda: (
+        text = self.update_one(batch)
+        return [Many(text, batch.rows, returns=bool(batch.returning))] if batch.rows else []
+
+    def update_one(self, batch: UpdateRows) -> str:
+        """Give the text that updates one row of a batch."""
+
+        def make() -> str:
+            returning = self.returning_of(batch.returning, can=self.capabilities.returning_update)
+            return (
                 f"UPDATE {self.table(batch.mapper)} SET {self.assignments(batch.set_columns)} "
                 f"WHERE {self.key_equalities(batch.where_columns, len(batch.set_columns))}"
                 f"{returning}"
-            ),
-        )
-        return [Many(text, batch.rows, returns=bool(batch.returning))] if batch.rows else []
+            )
+
+        key = ("update", batch.set_columns, batch.where_columns, batch.returning)
+        return self.kept(batch.mapper, key, make)
+
+    def lock_rows(self, batch: UpdateRows) -> list[Statement]:  # noqa: ARG002
+        """Give none: rows are told apart by their counts; see `Dialect.lock_rows`."""
+        return []
 
     def delete_rows(self, batch: DeleteRows) -> list[Statement | Many]:
         """Give the statements that delete a batch; see `Dialect.delete_rows`."""
+        returning = self.returning_of(batch.returning, can=self.capabilities.returning_delete)
         text = self.kept(
             batch.mapper,
-            ("delete", batch.where_columns),
+            ("delete", batch.where_columns, batch.returning),
             lambda: (
                 f"DELETE FROM {self.table(batch.mapper)} "
-                f"WHERE {self.key_equalities(batch.where_columns, 0)}"
+                f"WHERE {self.key_equalities(batch.where_columns, 0)}{returning}"
             ),
         )
-        return [Many(text, batch.rows)] if batch.rows else []
+        return [Many(text, batch.rows, returns=bool(batch.returning))] if batch.rows else []
 
     def key_equalities(self, columns: Sequence[MappedColumn], before: int) -> str:
         """Give the WHERE of one row, its parameters after `before` others."""
@@ -271,18 +348,46 @@ class SqlDialect(ABC):
 
     def create_table(self, mapper: Mapper, *, without: Collection[ForeignKey] = ()) -> list[str]:
         """Give the DDL of a table; see `TableDDL.create_table`."""
-        return self.ddl.create_table(mapper, without=without)
+        return self.ddl.create_table(mapper.tables[-1], without=without)
 
     def add_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
         """Give the DDL of foreign keys that `create_table` left out."""
         return self.ddl.add_foreign_keys(mapper, keys)
 
+    def drop_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
+        """Give the DDL that drops foreign keys."""
+        return self.ddl.drop_foreign_keys(mapper, keys)
+
+    def lock_definitions(self) -> list[str]:
+        """Give the statements that keep others from defining tables meanwhile."""
+        return self.ddl.lock()
+
+    def create_objects(self, mappers: Sequence[Mapper]) -> list[str]:
+        """Give the DDL of what tables stand on; see `Dialect.create_objects`."""
+        return self.ddl.create_objects(mappers)
+
+    def drop_objects(self, mappers: Sequence[Mapper]) -> list[str]:
+        """Give the DDL that drops what tables stood on; see `Dialect.drop_objects`."""
+        return self.ddl.drop_objects(mappers)
+
     def drop_table(self, mapper: Mapper) -> list[str]:
         """Give the DDL that drops a table, if there is one."""
         return self.ddl.drop_table(mapper)
 
+    def describe(self, mappers: Sequence[Mapper]) -> Schema:
+        """Describe tables."""
+        return self.ddl.describe_all(mappers)
+
+    @property
+    def definitions(self) -> DefinitionWriter:
+        """The writer of its definitions."""
+        return self.ddl.writer
+
 
 def chunks(rows: Sequence[R], size: int) -> Iterator[Sequence[R]]:
     """Cut rows into runs of at most `size`, in order."""
+    if 0 < len(rows) <= size:
+        yield rows
+        return
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

@@ -1,8 +1,10 @@
-"""CREATE TABLE and its company, shared by the SQL dialects.
+"""Mapped tables to descriptions, and their DDL, shared by the SQL dialects.
 
-`TableDDL` writes what all stores agree on; a dialect overrides a method where its store differs.
-DDL takes no parameters, so whatever stands in it is a checked name, a number of ours, or SQL that
-the model's author wrote (`check=`, `server_default=`, `generated=`).
+`TableDDL` says what all stores agree on; a dialect overrides a method where its store differs. The
+text is written by `sql_definitions.py`.
+
+What a store does not have is left out where it only serves speed (an access method, what an index
+includes), and refused where a table would mean something else without it.
 """
 
 from __future__ import annotations
@@ -12,8 +14,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from uow.dialects._names import Quoter, constraint_name
+from uow.dialects import codecs
+from uow.dialects._names import Quoter
 from uow.errors import MappingError
+from uow.mapping.names import constraint_name
+from uow.schema.description import (
+    CheckDef,
+    ColumnDef,
+    ExclusionDef,
+    ForeignKeyDef,
+    IndexDef,
+    IndexPartDef,
+    KeyDef,
+    Name,
+    Schema,
+    SequenceDef,
+    TableDef,
+    TypeDef,
+    UniqueDef,
+)
 from uow.types import (
     Binary,
     Boolean,
@@ -27,10 +46,20 @@ from uow.types import (
 )
 
 if TYPE_CHECKING:
+    from uow.dialects.sql_definitions import DefinitionWriter
+    from uow.mapping.columns import Sequence as NumberSequence
     from uow.mapping.foreign_keys import ForeignKey
-    from uow.mapping.mapper import Check, Index, MappedColumn, Mapper, Unique
+    from uow.mapping.mapper import (
+        Check,
+        Exclusion,
+        Index,
+        IndexPart,
+        MappedColumn,
+        Mapper,
+        Unique,
+    )
 
-__all__ = ["TableDDL"]
+__all__ = ["TableDDL", "integer_type", "is_ordinary"]
 
 _NOW = {"NOW()", "CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP()", "LOCALTIMESTAMP", "UTC_TIMESTAMP()"}
 _TODAY = {"CURRENT_DATE", "CURRENT_DATE()", "CURDATE()", "UTC_DATE()"}
@@ -41,23 +70,67 @@ _STRING = re.compile(r"'(?:[^']|'')*'\Z")
 
 
 class TableDDL(ABC):
-    """Writes the DDL of mapped tables for one store."""
+    """Describes mapped tables as one store has them, and writes their DDL."""
 
+    dialect: str
+    """The name of the dialect."""
+    writer: DefinitionWriter
     quote: Quoter
     max_identifier_length: int
-    inline_indexes = False
-    """Whether indexes stand inside CREATE TABLE (MySQL has no CREATE INDEX IF NOT EXISTS)."""
     partial_indexes = True
+    expression_indexes = True
+    index_collations = True
+    special_indexes = False
+    """Whether indexes have access methods, operator classes, included columns, places for NULLs."""
+    nulls_not_distinct = False
+    """Whether NULLs can be alike in what is unique."""
+    exclusions = False
     deferrable = True
+    deferrable_unique = False
+    sequences = False
+    virtual_columns = True
     length_checks = False
     """Whether the store ignores the length of VARCHAR, so that a CHECK must hold it."""
-    table_options = ""
+    generated_not_null = True
+    """Whether NOT NULL may stand beside GENERATED (MariaDB refuses it)."""
+
+    def __init__(self, writer: DefinitionWriter) -> None:
+        self.writer = writer
+        self.quote = writer.quote
+        self.max_identifier_length = writer.max_identifier_length
 
     # -- what stores differ in
 
     @abstractmethod
     def column_type(self, column: MappedColumn) -> str:
         """Give the declared type of a column."""
+
+    def type_of(self, column: MappedColumn) -> ColumnType:
+        """Give the type that this store keeps the values of a column as.
+
+        Raises:
+            MappingError: it has no such type.
+        """
+        try:
+            return codecs.stored_type(column.type, self.dialect)
+        except MappingError as error:
+            raise MappingError(f"{column}: {error}") from None
+
+    def lock(self) -> list[str]:
+        """Give the statements that let nobody else define tables until the transaction ends."""
+        return []
+
+    def create_objects(self, mappers: Sequence[Mapper]) -> list[str]:  # noqa: ARG002 - most have none
+        """Give the statements that make what tables stand on, where it is not there yet."""
+        return []
+
+    def drop_objects(self, mappers: Sequence[Mapper]) -> list[str]:  # noqa: ARG002 - most have none
+        """Give the statements that drop what tables stood on, where nothing else does."""
+        return []
+
+    def next_value(self, sequence: NumberSequence) -> str:
+        """Give the expression for the next number of a sequence."""
+        raise MappingError(f"{self.dialect} has no sequences, so no {sequence.name!r}")
 
     @abstractmethod
     def now(self, type_: ColumnType) -> str:
@@ -67,31 +140,13 @@ class TableDDL(ABC):
     def new_uuid(self) -> str:
         """Give the expression for a new UUID."""
 
-    @abstractmethod
-    def auto_increment(self, column: MappedColumn) -> str:
-        """Give the whole definition of a numbered key column, after its name."""
+    def identity_type(self, column: MappedColumn) -> str:
+        """Give the declared type of a numbered column."""
+        return self.column_type(column)
 
     @abstractmethod
     def length(self, column: MappedColumn) -> str:
         """Give the expression for how long a text or bytes column is."""
-
-    def collation(self, column: MappedColumn) -> str:
-        """Give the COLLATE clause of a column, with a space before it, or nothing."""
-        if isinstance(column.type, Text) and column.type.collation:
-            return f" COLLATE {self.quote(column.type.collation)}"
-        return ""
-
-    def inline_comment(self, comment: str | None) -> str:  # noqa: ARG002 - most stores have none
-        """Give the comment that stands behind a column's definition, with a space before it."""
-        return ""
-
-    def table_comment(self, mapper: Mapper) -> str:  # noqa: ARG002 - most stores have none
-        """Give the comment that stands behind a table's definition, with a space before it."""
-        return ""
-
-    def comments(self, mapper: Mapper) -> list[str]:  # noqa: ARG002 - most stores have none
-        """Give the statements that set comments."""
-        return []
 
     # -- statements
 
@@ -102,137 +157,292 @@ class TableDDL(ABC):
             mapper: whose table.
             without: foreign keys to leave out, for tables that refer to each other.
         """
-        mapper.configure()
-        parts = [self.column(column) for column in mapper.columns]
-        parts += self.constraints(mapper)
-        parts += [self.foreign_key(key) for key in mapper.foreign_keys if key not in without]
-        if self.inline_indexes:
-            parts += [self.index_part(index) for index in mapper.indexes]
-        body = ",\n  ".join(parts)
-        create = (
-            f"CREATE TABLE IF NOT EXISTS {self.table(mapper)} (\n  {body}\n)"
-            f"{self.table_options}{self.table_comment(mapper)}"
-        )
-        indexes = [] if self.inline_indexes else [self.create_index(i) for i in mapper.indexes]
-        return [create, *indexes, *self.comments(mapper)]
+        names = [self.foreign_key_name(key) for key in without]
+        table = self.describe(mapper)
+        return self.writer.create_table(table, if_missing=True, without=names)
 
     def add_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
         """Give the statements that add foreign keys `create_table` left out."""
         return [
-            f"ALTER TABLE {self.table(mapper)} ADD {self.foreign_key(foreign_key)}"
-            for foreign_key in keys
+            f"ALTER TABLE {self.table(mapper)} ADD {self.writer.constraint(self.foreign_key(key))}"
+            for key in keys
+        ]
+
+    def drop_foreign_keys(self, mapper: Mapper, keys: Sequence[ForeignKey]) -> list[str]:
+        """Give the statements that drop foreign keys, so that tables in a circle can be dropped."""
+        return [
+            f"ALTER TABLE {self.table(mapper)} "
+            f"DROP FOREIGN KEY {self.quote(self.foreign_key_name(key))}"
+            for key in keys
         ]
 
     def drop_table(self, mapper: Mapper) -> list[str]:
         """Give the statements that drop a table, if there is one."""
         return [f"DROP TABLE IF EXISTS {self.table(mapper)}"]
 
-    def create_index(self, index: Index) -> str:
-        """Give the statement that makes an index."""
-        unique = "UNIQUE " if index.unique else ""
-        mapper = index.columns[0].mapper
-        return (
-            f"CREATE {unique}INDEX IF NOT EXISTS {self.index_name(index)} "
-            f"ON {self.table(mapper)} ({self.names(index.columns)}){self.index_where(index)}"
+    # -- descriptions
+
+    def describe_all(self, mappers: Sequence[Mapper]) -> Schema:
+        """Describe tables and what they stand on.
+
+        Raises:
+            MappingError: the store cannot have one of them; names the class and the field.
+        """
+        tables = tuple([self.describe(mapper) for mapper in mappers])
+        types, sequences = self.describe_types(mappers), self.describe_sequences(mappers)
+        names = [table.name for table in tables]
+        names += [type_.name for type_ in types] + [sequence.name for sequence in sequences]
+        return Schema(
+            dialect=self.dialect,
+            tables=tables,
+            types=types,
+            sequences=sequences,
+            schemas=frozenset([name.schema for name in names if name.schema is not None]),
         )
 
-    # -- parts
+    def describe_types(self, mappers: Sequence[Mapper]) -> tuple[TypeDef, ...]:  # noqa: ARG002
+        """Describe the types that are made for tables."""
+        return ()
+
+    def describe_sequences(self, mappers: Sequence[Mapper]) -> tuple[SequenceDef, ...]:  # noqa: ARG002
+        """Describe the sequences that are made for tables."""
+        return ()
+
+    def describe(self, mapper: Mapper) -> TableDef:
+        """Describe one table.
+
+        Raises:
+            MappingError: the store cannot have it; names the class and the field.
+        """
+        mapper.configure()
+        return TableDef(
+            name=self.table_name(mapper),
+            columns=tuple([self.column(column) for column in mapper.table_columns]),
+            key=KeyDef(columns=[column.name for column in mapper.key]) if mapper.key else None,
+            uniques=tuple([self.unique(unique) for unique in mapper.uniques]),
+            checks=self.checks(mapper),
+            exclusions=tuple([self.exclusion(one) for one in mapper.exclusions]),
+            foreign_keys=tuple([self.foreign_key(key) for key in mapper.foreign_keys]),
+            indexes=tuple([self.index(index) for index in self.indexes(mapper)]),
+            comment=self.comment(mapper.comment),
+        )
+
+    def comment(self, comment: str | None) -> str | None:
+        """Give a comment as the store keeps it."""
+        return comment
+
+    def indexes(self, mapper: Mapper) -> list[Index]:
+        """Give the indexes the store makes: not those that only serve speed in a way it has not."""
+        if self.special_indexes:
+            return list(mapper.indexes)
+        return [index for index in mapper.indexes if index.unique or is_ordinary(index)]
+
+    def table_name(self, mapper: Mapper) -> Name:
+        """Give the table's name."""
+        return Name(mapper.table_name, mapper.schema or None)
 
     def table(self, mapper: Mapper) -> str:
         """Give the table's quoted name."""
-        if mapper.schema:
-            return f"{self.quote(mapper.schema)}.{self.quote(mapper.table_name)}"
-        return self.quote(mapper.table_name)
+        return self.writer.name(self.table_name(mapper))
 
-    def names(self, columns: Sequence[MappedColumn]) -> str:
-        """Give quoted column names, with commas."""
-        return ", ".join(self.quote(column.name) for column in columns)
+    def column(self, column: MappedColumn) -> ColumnDef:
+        """Describe one column."""
+        is_numbered_here = column.sequence is None or not self.sequences
+        if column.auto_increment and is_numbered_here:
+            return ColumnDef(
+                name=column.name,
+                type=self.identity_type(column),
+                nullable=False,
+                identity="always" if self._always(column) else "by default",
+                comment=self.comment(column.comment),
+                kind=column.type,
+            )
+        default = None
+        if column.generated is None:
+            if column.sequence is not None:
+                default = self._next_value(column, column.sequence)
+            elif column.server_default is not None:
+                default = self.server_default(column)
+        is_generated = column.generated is not None
+        return ColumnDef(
+            name=column.name,
+            type=self._declared(column),
+            nullable=column.nullable or (is_generated and not self.generated_not_null),
+            default=None if default == "NULL" else default,
+            generated=column.generated,
+            virtual=is_generated and column.virtual and self.virtual_columns,
+            collation=self.collation(column),
+            comment=self.comment(column.comment),
+            kind=column.type,
+        )
 
-    def column(self, column: MappedColumn) -> str:
-        """Give the definition of one column."""
-        name = self.quote(column.name)
-        if column.auto_increment:
-            return f"{name} {self.auto_increment(column)}{self.inline_comment(column.comment)}"
-        text = f"{name} {self.column_type(column)}{self.collation(column)}"
-        if column.generated is not None:
-            text += f" GENERATED ALWAYS AS ({column.generated}) STORED"
-        elif column.server_default is not None:
-            text += f" DEFAULT {self.server_default(column)}"
-        if not column.nullable and (column.generated is None or self.generated_not_null):
-            text += " NOT NULL"
-        return text + self.inline_comment(column.comment)
+    def _always(self, column: MappedColumn) -> bool:
+        return column.identity_always and self.identities
 
-    generated_not_null = True
-    """Whether NOT NULL may stand beside GENERATED (MariaDB refuses it)."""
+    identities = False
+    """Whether a number that a row brings can be refused."""
 
-    def constraints(self, mapper: Mapper) -> list[str]:
-        """Give the key, the unique constraints and the checks of a table."""
-        parts: list[str] = []
-        if not self.key_is_inline(mapper):
-            parts.append(f"PRIMARY KEY ({self.names(mapper.key)})")
-        parts += [self.unique(unique) for unique in mapper.uniques]
+    def collation(self, column: MappedColumn) -> str | None:
+        """Give the collation a column names."""
+        return (column.type.collation or None) if isinstance(column.type, Text) else None
+
+    def _declared(self, column: MappedColumn) -> str:
+        try:
+            return self.column_type(column)
+        except MappingError as error:
+            message = str(error)
+            if message.startswith(str(column)):
+                raise
+            raise MappingError(f"{column}: {message}") from None
+
+    def _next_value(self, column: MappedColumn, sequence: NumberSequence) -> str:
+        try:
+            return self.next_value(sequence)
+        except MappingError as error:
+            raise MappingError(f"{column}: {error}") from None
+
+    def checks(self, mapper: Mapper) -> tuple[CheckDef, ...]:
+        """Describe the checks of a table, and those that hold columns to their longest values."""
+        lengths: list[CheckDef] = []
         if self.length_checks:
-            parts += [self.length_check(c) for c in mapper.columns if _max_length(c) is not None]
-        numbers = iter(range(1, len(mapper.checks) + 1))
-        parts += [self.check(mapper, check, numbers.__next__()) for check in mapper.checks]
-        return parts
+            limited = [c for c in mapper.table_columns if self.max_length(c) is not None]
+            lengths = [self.length_check(column) for column in limited]
+        return (*lengths, *[self.check(mapper, c, n) for n, c in enumerate(mapper.checks, 1)])
 
-    def key_is_inline(self, mapper: Mapper) -> bool:  # noqa: ARG002 - for dialects to answer
-        """Say whether the column's own definition already makes it the key."""
-        return False
-
-    def unique(self, unique: Unique) -> str:
-        """Give a unique constraint."""
+    def unique(self, unique: Unique) -> UniqueDef:
+        """Describe a unique constraint."""
         mapper = unique.columns[0].mapper
-        name = unique.name or self.make_name("uq", mapper, *(c.name for c in unique.columns))
-        return f"CONSTRAINT {self.quote(name)} UNIQUE ({self.names(unique.columns)})"
+        names = [column.name for column in unique.columns]
+        if not unique.nulls_distinct:
+            self.need_nulls_alike(mapper)
+        return UniqueDef(
+            name=unique.name or self.make_name("uq", mapper, *names),
+            columns=names,
+            nulls_distinct=unique.nulls_distinct,
+            deferral=self.deferral(unique) if self.deferrable_unique else None,
+        )
 
-    def check(self, mapper: Mapper, check: Check, number: int) -> str:
-        """Give a check constraint."""
+    def need_nulls_alike(self, mapper: Mapper) -> None:
+        """Refuse NULLS NOT DISTINCT where there is no such thing.
+
+        Raises:
+            MappingError: there is none.
+        """
+        if not self.nulls_not_distinct:
+            raise MappingError(
+                f"{mapper.name}: {self.dialect} takes NULLs in what is unique as different"
+            )
+
+    def exclusion(self, exclusion: Exclusion) -> ExclusionDef:
+        """Describe an exclusion constraint.
+
+        Raises:
+            MappingError: the store has none.
+        """
+        mapper = exclusion.columns[0].mapper
+        if not self.exclusions:
+            raise MappingError(f"{mapper.name}: {self.dialect} has no exclusion constraints")
+        name = exclusion.name or self.make_name("ex", mapper, *(c.name for c in exclusion.columns))
+        pairs = zip(exclusion.columns, exclusion.operators, strict=True)
+        parts = ", ".join(
+            [f"{self.quote(column.name)} WITH {operator}" for column, operator in pairs]
+        )
+        where = "" if exclusion.where is None else f" WHERE ({exclusion.where})"
+        deferral = self.writer.deferral(self.deferral(exclusion))
+        return ExclusionDef(
+            name=name, sql=f"EXCLUDE USING {exclusion.method} ({parts}){where}{deferral}"
+        )
+
+    def deferral(self, constraint: ForeignKey | Unique | Exclusion) -> str | None:
+        """Give when a constraint is checked."""
+        if not constraint.deferrable:
+            return None
+        return "deferred" if constraint.initially_deferred else "immediate"
+
+    def check(self, mapper: Mapper, check: Check, number: int) -> CheckDef:
+        """Describe a check constraint."""
         tail = check.column.name if check.column is not None else str(number)
-        name = check.name or self.make_name("ck", mapper, tail)
-        return f"CONSTRAINT {self.quote(name)} CHECK ({check.sql})"
+        return CheckDef(name=check.name or self.make_name("ck", mapper, tail), sql=check.sql)
 
-    def length_check(self, column: MappedColumn) -> str:
-        """Give the check that holds a column to its longest value."""
+    def length_check(self, column: MappedColumn) -> CheckDef:
+        """Describe the check that holds a column to its longest value."""
         name = self.make_name("ck", column.mapper, column.name, "length")
-        return (
-            f"CONSTRAINT {self.quote(name)} CHECK ({self.length(column)} <= {_max_length(column)})"
+        return CheckDef(name=name, sql=f"{self.length(column)} <= {self.max_length(column)}")
+
+    def max_length(self, column: MappedColumn) -> int | None:
+        """Give the longest value of a text or bytes column, if there is a limit."""
+        type_ = self.type_of(column)
+        return type_.max_length if isinstance(type_, Text | Binary) else None
+
+    def foreign_key(self, key: ForeignKey) -> ForeignKeyDef:
+        """Describe a foreign key."""
+        return ForeignKeyDef(
+            name=self.foreign_key_name(key),
+            columns=[column.name for column in key.columns],
+            target=self.table_name(key.target),
+            target_columns=[column.name for column in key.target_columns],
+            on_delete=self.action(key.on_delete),
+            on_update=self.action(key.on_update),
+            deferral=self.deferral(key) if self.deferrable else None,
         )
 
-    def foreign_key(self, key: ForeignKey) -> str:
-        """Give a foreign key constraint."""
-        name = key.name or self.make_name("fk", key.mapper, *(c.name for c in key.columns))
-        text = (
-            f"CONSTRAINT {self.quote(name)} FOREIGN KEY ({self.names(key.columns)}) "
-            f"REFERENCES {self.table(key.target)} ({self.names(key.target_columns)})"
+    def action(self, action: str | None) -> str | None:
+        """Give what a foreign key does; None for what it does anyway."""
+        return None if action == "NO ACTION" else action
+
+    def foreign_key_name(self, key: ForeignKey) -> str:
+        """Give a foreign key's name."""
+        return key.name or self.make_name("fk", key.mapper, *(c.name for c in key.columns))
+
+    def index(self, index: Index) -> IndexDef:
+        """Describe an index.
+
+        Raises:
+            MappingError: the store cannot have it.
+        """
+        if not index.nulls_distinct:
+            self.need_nulls_alike(index.mapper)
+        if index.where is not None and not self.partial_indexes:
+            raise MappingError(
+                f"the index {index.name!r} is partial; {self.dialect} has no such index"
+            )
+        method = index.method.lower() if index.method and self.special_indexes else None
+        name = index.name
+        if not index.is_named:
+            name = constraint_name(self.max_identifier_length, index.name)
+        return IndexDef(
+            name=name,
+            parts=[self.index_part(index, part) for part in index.parts],
+            unique=index.unique,
+            where=index.where,
+            method=None if method == "btree" else method,
+            include=[column.name for column in index.include] if self.special_indexes else (),
+            nulls_distinct=index.nulls_distinct,
         )
-        if key.on_delete:
-            text += f" ON DELETE {key.on_delete}"
-        if key.on_update:
-            text += f" ON UPDATE {key.on_update}"
-        if key.deferrable and self.deferrable:
-            text += " DEFERRABLE INITIALLY DEFERRED"
-        return text
 
-    def index_name(self, index: Index) -> str:
-        """Give an index's quoted name."""
-        return self.quote(index.name)
+    def index_part(self, index: Index, part: IndexPart) -> IndexPartDef:
+        """Describe one thing an index is over, and how.
 
-    def index_where(self, index: Index) -> str:
-        """Give the WHERE of a partial index, with a space before it, or nothing."""
-        if index.where is None:
-            return ""
-        if not self.partial_indexes:
-            raise MappingError(f"the index {index.name!r} is partial; this store has no such index")
-        return f" WHERE {index.where}"
-
-    def index_part(self, index: Index) -> str:
-        """Give an index as a part of CREATE TABLE."""
-        unique = "UNIQUE " if index.unique else ""
-        return (
-            f"{unique}INDEX {self.index_name(index)} ({self.names(index.columns)})"
-            f"{self.index_where(index)}"
+        Raises:
+            MappingError: the store cannot have such an index.
+        """
+        if part.column is None and not self.expression_indexes:
+            raise MappingError(
+                f"the index {index.name!r} is over an expression; {self.dialect} has no such index"
+            )
+        if part.collation is not None and not self.index_collations:
+            raise MappingError(
+                f"the index {index.name!r} has a collation of its own; "
+                f"{self.dialect} has no such index"
+            )
+        is_special = self.special_indexes
+        return IndexPartDef(
+            column=None if part.column is None else part.column.name,
+            expression=part.expression,
+            descending=part.descending,
+            nulls=part.nulls if is_special else None,
+            opclass=part.opclass if is_special else None,
+            collation=part.collation,
         )
 
     def make_name(self, prefix: str, mapper: Mapper, *parts: str) -> str:
@@ -276,10 +486,9 @@ class TableDDL(ABC):
         return f"({text})"
 
 
-def _max_length(column: MappedColumn) -> int | None:
-    if isinstance(column.type, Text | Binary):
-        return column.type.max_length
-    return None
+def is_ordinary(index: Index) -> bool:
+    """Whether any store has the access method of an index: it orders or hashes values."""
+    return index.method is None or index.method.lower() in {"btree", "hash"}
 
 
 def integer_type(type_: Integer) -> str:

@@ -10,6 +10,7 @@ An operand that is itself an operator stands in brackets always: stores do not a
     SqlExpressions   what stands here
     SqlJson          sql_json.py: comparisons with places in JSON documents
     SqlFunctions     sql_functions.py: arithmetic, functions, CASE and CAST
+    SqlSelect        sql_select.py: selects, and queries in FROM and WITH
     SqlCompiler      sql_compiler.py: statements; each dialect has one of its own
 """
 
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from uow.dialects.base import Encoder
 from uow.errors import QueryError, ValidationError
 from uow.expressions.alias import TableAlias
+from uow.expressions.keyset import After, written_out
+from uow.expressions.literals import PLAIN_CLASSES
 from uow.expressions.nodes import (
     And,
     Between,
@@ -47,7 +50,9 @@ from uow.expressions.nodes import (
     ScalarSubquery,
     TruthValue,
 )
+from uow.mapping.mapper import MappedColumn
 from uow.query.statements import Select
+from uow.query.tables import CommonTable, QueryTable
 from uow.types import (
     Boolean,
     ColumnType,
@@ -57,6 +62,7 @@ from uow.types import (
 )
 
 if TYPE_CHECKING:
+    from uow.dialects._spread import Spread, Stack
     from uow.dialects.sql import SqlDialect
 
 __all__ = ["SqlExpressions"]
@@ -94,9 +100,16 @@ class SqlExpressions(ABC):
         self.quote = dialect.quote
         self.parameters: list[object] = []
         self._scopes: list[dict[int, str]] = []
+        # Of the classes of hierarchies that are read here the tables that are needed, by source.
+        self._spreads: dict[int, Spread | Stack] = {}
+        # What expressions of the queries inside are called outside, by their identity.
+        self._open_names: dict[tuple[int, int], str] = {}
         # With the node, so that it lives as long as its number and no other takes its `id`.
         self._once: dict[tuple[int, str], tuple[object, str]] = {}
         self._alias_count = 0
+        # Inside a select that groups, equal values are one parameter.
+        self._shared: dict[object, str] | None = None
+        self.row_place: str | None = None
         self._methods = _method_names(type(self), self.methods)
 
     def methods(self) -> dict[type, Callable[[Any], str]]:
@@ -119,12 +132,17 @@ class SqlExpressions(ABC):
             Excluded: self.excluded,
             RowValue: self.row_value,
             Label: self.label,
+            After: self.after,
         }
 
     # -- walking
 
     def expression(self, node: AnyExpression) -> str:
         """Compile any expression."""
+        if self._open_names:
+            found = self.open_name(node)
+            if found is not None:
+                return found
         name = self._methods.get(type(node))
         if name is None:
             raise QueryError(f"{type(node).__name__} cannot stand in a statement")
@@ -190,8 +208,45 @@ class SqlExpressions(ABC):
         key = (id(node), use)
         found = self._once.get(key)
         if found is None:
-            found = self._once[key] = (node, self.bind(value, type_))
+            found = self._once[key] = (node, self._bind_shared(value, type_))
         return found[1]
+
+    def _bind_shared(self, value: object, type_: ColumnType | None) -> str:
+        if self._shared is None or type(value) not in PLAIN_CLASSES:
+            return self.bind(value, type_)
+        # Not the value itself: 1 is True, 0.0 is -0.0, and 1.5 is 1.50.
+        key = (type_, type(value), repr(value))
+        found = self._shared.get(key)
+        if found is None:
+            found = self._shared[key] = self.bind(value, type_)
+        return found
+
+    @contextmanager
+    def sharing(self, *, equal_values: bool) -> Generator[None]:
+        """Inside the block, bind equal values once, where the store tells parameters by number.
+
+        An expression that is written twice, in the select list and in GROUP BY, is then the same
+        text, and so the same expression to the store.
+        """
+        before = self._shared
+        self._shared = {} if equal_values and self.dialect.numbered else None
+        try:
+            yield
+        finally:
+            self._shared = before
+
+    @contextmanager
+    def single_rows(self, place: str | None) -> Generator[None]:
+        """Inside the block rows are looked at one by one, before there are windows over them.
+
+        Args:
+            place: what to call it in a message; None where windows may stand.
+        """
+        before, self.row_place = self.row_place, place
+        try:
+            yield
+        finally:
+            self.row_place = before
 
     def encode(self, value: object, type_: ColumnType | None) -> object:
         """Turn a Python value into the store's.
@@ -222,17 +277,63 @@ class SqlExpressions(ABC):
         finally:
             self._scopes.pop()
 
+    @contextmanager
+    def spreading(self, spreads: dict[int, Spread | Stack]) -> Generator[None]:
+        """Inside the block, find columns of these sources in their tables."""
+        before = self._spreads
+        self._spreads = {**before, **spreads} if spreads else before
+        try:
+            yield
+        finally:
+            self._spreads = before
+
+    @contextmanager
+    def apart(self) -> Generator[None]:
+        """Inside the block, forget the innermost names: a query in FROM does not see them."""
+        scopes, names = self._scopes, self._open_names
+        shared, place = self._shared, self.row_place
+        self._scopes, self._open_names = scopes[:-1], {}
+        self._shared = self.row_place = None
+        try:
+            yield
+        finally:
+            self._scopes, self._open_names = scopes, names
+            self._shared, self.row_place = shared, place
+
+    def open_name(self, node: AnyExpression) -> str | None:
+        """Give what an expression of a set operation's first select is called outside."""
+        if isinstance(node, ColumnExpression):
+            return self._open_names.get((id(node.table), id(node.column)))
+        return self._open_names.get((id(node), 0))
+
     def source_name(self, source: Any) -> str:
         """Give the name a source goes by, making one for an alias that has none."""
         alias = source.alias
-        if alias is None and isinstance(source, TableAlias):
+        if alias is None and (isinstance(source, TableAlias) or is_unnamed(source)):
             self._alias_count += 1
             alias = f"{source.table_name}_{self._alias_count}"
         return alias if alias is not None else str(source.table_name)
 
     def column(self, node: ColumnExpression[Any]) -> str:
         """Compile a column, qualified always."""
-        return f"{self.quote(self.table_name(node))}.{self.quote(node.column.name)}"
+        column: Any = node.column
+        if self._spreads and type(column) is MappedColumn:
+            found = self.spread_column(node, column)
+            if found is not None:
+                return found
+        return f"{self.quote(self.table_name(node))}.{self.quote(column.name)}"
+
+    def spread_column(self, node: ColumnExpression[Any], column: MappedColumn) -> str | None:
+        """Compile a column of a class that is read from several tables, perhaps."""
+        spread = self._spreads.get(id(node.table))
+        if spread is None:
+            return None
+        self.table_name(node)  # which refuses what is hidden
+        found = spread.column(column)
+        if found is None:
+            raise QueryError(f"{node.display_name} is no column of {spread.mapper.name}")
+        table, name = found
+        return f"{self.quote(table)}.{self.quote(name)}"
 
     def table_name(self, node: ColumnExpression[Any]) -> str:
         """Find by what name the table of a column goes here.
@@ -255,6 +356,14 @@ class SqlExpressions(ABC):
             return name
         class_name = node.display_name.partition(".")[0]
         raise QueryError(f"{node.display_name}: {class_name} is not part of this query; join it")
+
+    def after(self, node: After) -> str:
+        """Compile whether a row comes after a place in an order."""
+        can = self.dialect.capabilities
+        condition = written_out(
+            node, nulls_are_greatest=can.nulls_are_greatest, row_values=can.row_value_ranges
+        )
+        return f"({self.condition(condition)})"
 
     def excluded(self, node: Excluded[Any]) -> str:
         """Compile the value that was to be inserted."""
@@ -403,6 +512,15 @@ def _method_names(
 def unlabelled(node: AnyExpression) -> AnyExpression:
     """Take a label off."""
     return node.operand if isinstance(node, Label) else node
+
+
+def is_unnamed(source: object) -> bool:
+    """Whether it is a query in FROM that nobody gave a name."""
+    return (
+        isinstance(source, QueryTable)
+        and source.alias is None
+        and not isinstance(source.rows, CommonTable)
+    )
 
 
 def _not(is_negated: bool) -> str:

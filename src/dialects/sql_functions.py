@@ -28,7 +28,9 @@ from uow.expressions.nodes import (
     Function,
     Literal,
     Negative,
+    OrderTerm,
 )
+from uow.expressions.windows import WINDOW_FUNCTIONS, Frame, FrameKind, Window
 from uow.types import (
     Binary,
     ColumnType,
@@ -117,13 +119,22 @@ class SqlFunctions(SqlJson):
 
     def function(self, node: Function[Any]) -> str:
         """Compile a call: those that mean the same everywhere, or the store's own."""
+        if node.window is not None and self.row_place is not None:
+            raise QueryError(
+                f"{node.display_name} over a window cannot stand in {self.row_place}: select it in "
+                "a .subquery(), and ask there"
+            )
+        if node.name in WINDOW_FUNCTIONS:
+            return self.window_function(node)
         portable = getattr(self, f"call_{node.name}", None)
         if portable is not None:
             self._check_json_arguments(node)
             text: str = portable(node)
             return text
         name = plain_identifier(node.name, "the function")
-        return f"{name}({_distinct(node)}{self.list_of(node.args)})"
+        if node.where and not self.dialect.capabilities.aggregate_filter:
+            raise QueryError(f"{self.dialect.name} cannot filter what {node.display_name} looks at")
+        return self.aggregate(name, node, self.list_of(node.args))
 
     def _check_json_arguments(self, node: Function[Any]) -> None:
         if node.name in _SAME_KIND_FUNCTIONS:
@@ -160,29 +171,91 @@ class SqlFunctions(SqlJson):
             return self.operand(node)
         return f"CAST({self.expression(node)} AS {self.cast_name(to)})"
 
+    # -- aggregates and windows
+
+    def aggregate(self, name: str, node: Function[Any], argument: str) -> str:
+        """Write a call over rows: `name(DISTINCT argument) FILTER (..) OVER (..)`."""
+        tail = ""
+        if node.where:
+            condition = self.conditions(node.where)
+            if self.dialect.capabilities.aggregate_filter:
+                tail = f" FILTER (WHERE {condition})"
+            else:
+                # Aggregates pass over NULL, which a row that is filtered out then is.
+                kept = "1" if argument == "*" else argument
+                argument = f"CASE WHEN {condition} THEN {kept} END"
+        if node.window is not None:
+            tail += f" OVER ({self.window(node.window)})"
+        return f"{name}({_distinct(node)}{argument}){tail}"
+
+    def window(self, window: Window) -> str:
+        """Compile what stands in OVER."""
+        parts: list[str] = []
+        if window.partition_by:
+            found = [self.sortable(unlabelled(one)) for one in window.partition_by]
+            parts.append(f"PARTITION BY {', '.join(found)}")
+        if window.order_by:
+            terms = [text for term in window.order_by for text in self.window_order(term)]
+            parts.append(f"ORDER BY {', '.join(terms)}")
+        if window.frame is not None:
+            parts.append(self.frame(window.frame))
+        return " ".join(parts)
+
+    @abstractmethod
+    def window_order(self, term: OrderTerm) -> list[str]:
+        """Compile one term of the order of a window."""
+
+    def frame(self, frame: Frame) -> str:
+        """Compile the frame of a window.
+
+        Raises:
+            QueryError: the store does not count in groups.
+        """
+        if frame.kind is FrameKind.GROUPS and not self.dialect.capabilities.frame_groups:
+            raise QueryError(f"{self.dialect.name} has no frames that are counted in groups")
+        start, end = _bound(frame.start, "PRECEDING"), _bound(frame.end, "FOLLOWING")
+        return f"{frame.kind.value} BETWEEN {start} AND {end}"
+
+    def window_function(self, node: Function[Any]) -> str:
+        """Compile a function that has no meaning without a window."""
+        if node.window is None:
+            raise QueryError(f"{node.display_name} looks at rows around a row: it needs .over(...)")
+        if node.name == "ntile":
+            arguments = [self.int32(node.args[0])]
+        else:
+            first, rest = node.args[:1], node.args[1:]
+            arguments = [self.expression(arg) for arg in first]
+            arguments += [self.int32(arg) for arg in rest[:1]]
+            arguments += [self.default_beside(arg, node) for arg in rest[1:]]
+        return self.aggregate(node.name, node, ", ".join(arguments))
+
+    def default_beside(self, default: AnyExpression, node: Function[Any]) -> str:
+        """Compile what `lag` and `lead` give where there is no row: as a value of the column."""
+        return self.assigned(default, node.type) if node.type else self.expression(default)
+
     def call_count(self, node: Function[Any]) -> str:
         """`count(*)` or `count(x)`."""
         if not node.args:
-            return "count(*)"
+            return self.aggregate("count", node, "*")
         argument = node.args[0]
         inner = self.sortable(argument) if node.is_distinct else self.expression(argument)
-        return f"count({_distinct(node)}{inner})"
+        return self.aggregate("count", node, inner)
 
     def call_sum(self, node: Function[Any]) -> str:
         """`sum(x)`."""
-        return f"sum({_distinct(node)}{self.expression(node.args[0])})"
+        return self.aggregate("sum", node, self.expression(node.args[0]))
 
     def call_avg(self, node: Function[Any]) -> str:
         """`avg(x)`."""
-        return f"avg({_distinct(node)}{self.expression(node.args[0])})"
+        return self.aggregate("avg", node, self.expression(node.args[0]))
 
     def call_min(self, node: Function[Any]) -> str:
         """`min(x)`."""
-        return f"min({self.sortable(node.args[0])})"
+        return self.aggregate("min", node, self.sortable(node.args[0]))
 
     def call_max(self, node: Function[Any]) -> str:
         """`max(x)`."""
-        return f"max({self.sortable(node.args[0])})"
+        return self.aggregate("max", node, self.sortable(node.args[0]))
 
     def call_lower(self, node: Function[Any]) -> str:
         """`lower(x)`."""
@@ -293,6 +366,15 @@ class SqlFunctions(SqlJson):
         if isinstance(node, Literal):
             return self.bind_once(node, cast("Literal[object]", node).value, type_, "assign")
         return self.expression(node)
+
+
+def _bound(offset: int | None, unbounded: str) -> str:
+    # Whole numbers, checked when the frame was made: servers take no placeholder here.
+    if offset is None:
+        return f"UNBOUNDED {unbounded}"
+    if offset == 0:
+        return "CURRENT ROW"
+    return f"{int(-offset)} PRECEDING" if offset < 0 else f"{int(offset)} FOLLOWING"
 
 
 def _distinct(node: Function[Any]) -> str:

@@ -7,6 +7,7 @@ sort; decimals are text with the scale of their column and compare by the collat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, cast, final
 
 from uow.dialects import codecs
 from uow.dialects._names import Quoter
+from uow.dialects._sqlite_definitions import SQLiteWriter
 from uow.dialects._sqlite_functions import (
     SQLITE_AGGREGATES,
     SQLITE_COLLATIONS,
     SQLITE_FUNCTIONS,
 )
 from uow.dialects.base import Capabilities, Decoder, Encoder
+from uow.dialects.helper_texts import SQLiteHelperTexts
 from uow.dialects.sql import SqlDialect, chunks
 from uow.dialects.sql_compiler import SqlCompiler
 from uow.dialects.sql_ddl import TableDDL, integer_type
@@ -28,20 +31,26 @@ from uow.errors import MappingError
 from uow.expressions.nodes import (
     Expression,
 )
-from uow.query.statements import InsertRows
-from uow.statement import Many, Statement
+from uow.query.statements import InsertRows, UpdateRows
+from uow.schema.description import Name
+from uow.statement import Many, Sendable, Statement
 from uow.types import (
     Array,
     Binary,
     Boolean,
     ColumnType,
+    Composite,
     Date,
     DateTime,
     EnumType,
     Float,
     Integer,
     Interval,
+    IpAddress,
+    IpInterface,
+    IpNetwork,
     Json,
+    Native,
     Numeric,
     RangeType,
     Text,
@@ -66,6 +75,11 @@ AnyExpression: TypeAlias = Expression[Any]
 ROWS_PER_INSERT: Final = 100
 """One INSERT of a hundred rows costs less than half of a hundred with one; more gain nothing."""
 
+ROWS_PER_UPDATE: Final = 100
+
+FEW_ROWS: Final = 8
+"""Fewer rows to update than this are not worth a text of their own."""
+
 
 # -- DDL
 
@@ -74,19 +88,16 @@ ROWS_PER_INSERT: Final = 100
 class SQLiteDDL(TableDDL):
     """DDL of SQLite. Declared types tell what is kept and give the right affinity."""
 
+    dialect = "sqlite"
     length_checks = True
 
-    def __init__(self, quote: Quoter, max_identifier_length: int) -> None:
-        self.quote = quote
-        self.max_identifier_length = max_identifier_length
-
-    def table(self, mapper: Mapper) -> str:
-        """Give the table's quoted name; there are no schemas but SQLite's own two."""
+    def table_name(self, mapper: Mapper) -> Name:
+        """Give the table's name; there are no schemas but SQLite's own two."""
         if mapper.schema not in {None, "main", "temp"}:
             raise MappingError(
                 f"{mapper.name}: SQLite has no schemas, so no {mapper.full_table_name!r}"
             )
-        return super().table(mapper)
+        return super().table_name(mapper)
 
     def column_type(self, column: MappedColumn) -> str:
         """Give a declared type; which one decides the affinity ("Datatypes In SQLite", 3.1).
@@ -96,15 +107,15 @@ class SQLiteDDL(TableDDL):
         """
         if isinstance(column.type, Integer) and column.mapper.key == (column,):
             return "INTEGER"
-        return declared_type(column.type)
+        return declared_type(self.type_of(column))
 
-    def auto_increment(self, column: MappedColumn) -> str:  # noqa: ARG002 - the same for all
-        """AUTOINCREMENT never gives the key of a deleted row again."""
-        return "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL"
+    def identity_type(self, column: MappedColumn) -> str:  # noqa: ARG002 - the same for all
+        """What is the row's own number is called INTEGER, no other way."""
+        return "INTEGER"
 
-    def key_is_inline(self, mapper: Mapper) -> bool:
-        """A numbered key is declared with its column."""
-        return any(column.auto_increment for column in mapper.key)
+    def comment(self, comment: str | None) -> str | None:  # noqa: ARG002 - the same for all
+        """There are none."""
+        return None
 
     def length(self, column: MappedColumn) -> str:
         """Characters of text, bytes of a blob."""
@@ -166,7 +177,7 @@ def _declared_decimal(type_: Numeric) -> str:
 
 
 def _declared_enum(type_: EnumType) -> str:
-    is_number = isinstance(codecs.enum_store_type(type_.enum_class), Integer)
+    is_number = isinstance(codecs.enum_store_type(type_), Integer)
     return "BIGINT" if is_number else "ENUM_TEXT"
 
 
@@ -186,6 +197,11 @@ _DECLARED: Final[codecs.TypeTable[str]] = {
     Array: lambda _: "JSON_TEXT",
     EnumType: _declared_enum,
     RangeType: lambda _: "RANGE_TEXT",
+    IpAddress: lambda _: "INET_TEXT",
+    IpInterface: lambda _: "INET_TEXT",
+    IpNetwork: lambda _: "CIDR_TEXT",
+    Composite: lambda _: "JSON_TEXT",
+    Native: lambda t: t.name,
 }
 
 
@@ -214,6 +230,7 @@ class SQLiteDialect(SqlDialect):
     """SQLite 3.41 and later, with the functions of `_sqlite_functions.py` registered."""
 
     name: ClassVar[str] = "sqlite"
+    explain_words: ClassVar[str] = "EXPLAIN QUERY PLAN"
     capabilities: ClassVar[Capabilities] = Capabilities(
         max_parameters=32766,
         max_identifier_length=255,
@@ -223,21 +240,42 @@ class SQLiteDialect(SqlDialect):
         array_binding=False,
         savepoints=True,
         deferrable=True,
+        defer_constraints="PRAGMA defer_foreign_keys = ON",
         for_update=False,
         nowait=False,
         skip_locked=False,
+        lock_of=True,
+        key_locks=True,
+        aggregate_filter=True,
+        frame_groups=True,
+        row_value_ranges=True,
+        explain_analyze=False,
         stores_nan=False,
         stores_infinity=True,
         transactional_ddl=True,
         schemas=False,
         forward_references=True,
+        finds_table="SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1",
     )
 
     def __init__(self) -> None:
         super().__init__()
         length = self.capabilities.max_identifier_length
         self.quote = Quoter('"', length, lambda name: len(name.encode()))
-        self.ddl = SQLiteDDL(self.quote, length)
+        self.ddl = SQLiteDDL(SQLiteWriter(self.quote, length))
+        self.helper_texts = SQLiteHelperTexts(self.quote)
+
+    def plan(self, rows: Sequence[Sequence[object]]) -> str:
+        """Indent each step (id, id of the step above, nothing, text) below the one it is part of.
+
+        "EXPLAIN QUERY PLAN" (https://sqlite.org/eqp.html).
+        """
+        depths: dict[object, int] = {0: -1}
+        lines: list[str] = []
+        for number, above, _, text in rows:
+            depth = depths[number] = depths.get(above, -1) + 1
+            lines.append("  " * depth + str(text))
+        return "\n".join(lines)
 
     def placeholder(self, position: int) -> str:
         """`?1`."""
@@ -255,7 +293,7 @@ class SQLiteDialect(SqlDialect):
         """Make the function from SQLite to Python."""
         return codecs.look_up(_DECODERS, type_, "SQLite")
 
-    def insert_rows(self, batch: InsertRows) -> list[Statement | Many]:
+    def insert_rows(self, batch: InsertRows) -> list[Sendable]:
         """Give INSERTs of many rows each; rows come back in the order of VALUES."""
         returns = bool(batch.returning)
         if not batch.columns:
@@ -266,7 +304,7 @@ class SQLiteDialect(SqlDialect):
         size = max(1, min(ROWS_PER_INSERT, self.capabilities.max_parameters // width))
         # One statement text for all full chunks: a driver sends them in one go.
         full = len(batch.rows) // size * size
-        statements: list[Statement | Many] = []
+        statements: list[Sendable] = []
         if full:
             flat = [[*chain.from_iterable(rows)] for rows in chunks(batch.rows[:full], size)]
             statements.append(Many(self._insert_text(batch, size), flat, returns=returns))
@@ -274,6 +312,56 @@ class SQLiteDialect(SqlDialect):
             text = self._insert_text(batch, len(rest))
             statements.append(Statement(text, [*chain.from_iterable(rest)]))
         return statements
+
+    def update_rows(self, batch: UpdateRows) -> list[Statement | Many]:
+        """Give `UPDATE .. FROM (VALUES ..)` for many rows at once, which is a third of the work."""
+        if batch.one_by_one or len(batch.rows) < FEW_ROWS:
+            return super().update_rows(batch)
+        width = len(batch.set_columns) + len(batch.where_columns)
+        size = max(1, min(ROWS_PER_UPDATE, self.capabilities.max_parameters // width))
+        full = len(batch.rows) // size * size
+        rest = batch.rows[full:]
+        parts: list[tuple[int, list[Sequence[tuple[Any, ...]]]]] = [
+            (size, list(chunks(batch.rows[:full], size))),
+            (len(rest), [rest]),
+        ]
+        return [
+            Many(
+                self._update_text(batch, count),
+                [[*chain.from_iterable(rows)] for rows in part],
+                returns=bool(batch.returning),
+            )
+            for count, part in parts
+            if count and part
+        ]
+
+    def _update_text(self, batch: UpdateRows, count: int) -> str:
+        return self.kept(
+            batch.mapper,
+            ("update", batch.set_columns, batch.where_columns, batch.returning, count),
+            lambda: self._make_update(batch, count),
+        )
+
+    def _make_update(self, batch: UpdateRows, count: int) -> str:
+        given = len(batch.set_columns)
+        values = self._values(given + len(batch.where_columns), count)
+        sets = [f"{self.quote(c.name)} = v.column{n}" for n, c in enumerate(batch.set_columns, 1)]
+        finds = enumerate(batch.where_columns, given + 1)
+        where = " AND ".join([f"{self.column(c)} = v.column{n}" for n, c in finds])
+        returning = self.returning_of(batch.returning, can=True)
+        return (
+            f"UPDATE {self.table(batch.mapper)} SET {', '.join(sets)} "
+            f"FROM (VALUES {values}) AS v WHERE {where}{returning}"
+        )
+
+    def _values(self, width: int, count: int) -> str:
+        """Give `(?1, ?2), (?3, ?4)`."""
+        return ", ".join(
+            [
+                f"({', '.join([self.placeholder(row * width + n) for n in range(1, width + 1)])})"
+                for row in range(count)
+            ]
+        )
 
     def _insert_text(self, batch: InsertRows, count: int) -> str:
         return self.kept(
@@ -283,12 +371,6 @@ class SQLiteDialect(SqlDialect):
         )
 
     def _make_insert(self, batch: InsertRows, count: int) -> str:
-        width = len(batch.columns)
-        rows = ", ".join(
-            [
-                f"({', '.join([self.placeholder(row * width + n) for n in range(1, width + 1)])})"
-                for row in range(count)
-            ]
-        )
         returning = self.returning_of(batch.returning, can=True)
-        return f"{self.insert_into(batch)} VALUES {rows}{returning}"
+        values = self._values(len(batch.columns), count)
+        return f"{self.insert_into(batch)} VALUES {values}{returning}"

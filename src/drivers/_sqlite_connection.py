@@ -75,6 +75,7 @@ class SQLiteConnection:
     __slots__ = (
         "__weakref__",
         "_changes_before",
+        "_cursors",
         "_database",
         "_has_written",
         "_is_closed",
@@ -83,7 +84,6 @@ class SQLiteConnection:
         "_is_tainted",
         "_meter",
         "_state",
-        "_streams",
         "_ticket",
         "_was_in_transaction",
         "_worker",
@@ -103,7 +103,9 @@ class SQLiteConnection:
         self._changes_before = 0
         self._is_query_only = False
         self._is_tainted = False
-        self._streams = 0
+        # Of open streams. A cursor that dies in one thread while another closes the file would make
+        # the closing fail, so that whoever closes holds them.
+        self._cursors: list[Cursor] = []
         database.set_progress_handler(self._meter, STEPS_A_TICK)
 
     def __repr__(self) -> str:
@@ -131,9 +133,14 @@ class SQLiteConnection:
         return self._database.in_transaction
 
     @property
+    def has_failed(self) -> bool:
+        """Never: a statement that fails leaves the transaction as it was, or ends it."""
+        return False
+
+    @property
     def needs_reset(self) -> bool:
         """Whether `reset` must run before the next borrower. Never blocks."""
-        return self.in_transaction or self._is_tainted or self._is_query_only or self._streams > 0
+        return self.in_transaction or self._is_tainted or self._is_query_only or bool(self._cursors)
 
     def taint(self) -> None:
         """Note that somebody had APSW's own connection."""
@@ -533,7 +540,7 @@ class SQLiteConnection:
     async def reset(self) -> None:
         """Roll back; or close, where raw SQL may have left something on the connection."""
         await self.rollback()
-        if self._is_tainted or self._streams:
+        if self._is_tainted or self._cursors:
             await self.aclose()
 
     async def aclose(self) -> None:
@@ -549,14 +556,14 @@ class SQLiteConnection:
         except apsw.Error as error:
             raise error_for_code(code_of(error), str(error)) from error
         finally:
-            self._worker.stop(partial(_close, database))
+            self._worker.stop(partial(_close, database, self._cursors))
 
     def terminate(self) -> None:
         """Close it at once. The thread closes the file when what runs there has ended."""
         if not self._is_closed:
             self._leave()
             self._worker.interrupt()
-            self._worker.stop(partial(_close, self._database))
+            self._worker.stop(partial(_close, self._database, self._cursors))
 
     def _leave(self) -> None:
         """From here on nothing but the thread touches the database."""
@@ -583,7 +590,7 @@ class SQLiteConnection:
         except Abandoned as abandoned:
             # The thread is left alone with the call, and closes the file when that ends.
             self._leave()
-            self._worker.stop(partial(_close, database))
+            self._worker.stop(partial(_close, database, self._cursors))
             raise abandoned.cancellation from None
         finally:
             if not self._is_closed:
@@ -674,10 +681,16 @@ def _until_cancelled(
         yield row
 
 
-def _close(database: Handle) -> None:
+def _close(database: Handle, cursors: list[Cursor]) -> None:
     """Close from the thread, without the work of writing the WAL back."""
     try:
+        while cursors:
+            cursors.pop().close(True)
         database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         database.close(True)
     except apsw.ConnectionClosedError:
+        return
+    except apsw.BusyError:
+        # A cursor that nothing held died in another thread meanwhile, and took its locks along;
+        # APSW has let go of the idle handle that is left.
         return

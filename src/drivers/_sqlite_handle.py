@@ -101,10 +101,10 @@ class Handle(Protocol):
         """Register a function."""
         ...
 
-    def create_aggregate_function(
+    def create_window_function(
         self, name: str, factory: Callable[[], Any], numargs: int = -1, *, flags: int = 0
     ) -> None:
-        """Register an aggregate."""
+        """Register an aggregate that can go with a window."""
         ...
 
     def create_collation(self, name: str, callback: Callable[[str, str], int]) -> None:

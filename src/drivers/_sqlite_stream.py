@@ -26,7 +26,7 @@ class SQLiteStream:
     and what was handed out cannot be begun again.
     """
 
-    __slots__ = ("_batch_size", "_connection", "_cursor", "_is_open", "_statement")
+    __slots__ = ("_batch_size", "_connection", "_cursor", "_statement")
 
     def __init__(self, connection: SQLiteConnection, statement: Statement, batch_size: int) -> None:
         if batch_size < 1:
@@ -35,13 +35,10 @@ class SQLiteStream:
         self._statement = statement
         self._batch_size = batch_size
         self._cursor: Cursor | None = None
-        self._is_open = False
 
     async def __aenter__(self) -> Self:
         connection = self._connection
         await connection._enter()
-        connection._streams += 1
-        self._is_open = True
         try:
             await connection._when_unlocked(partial(connection._in_thread, self._open))
         except BaseException as error:
@@ -55,7 +52,10 @@ class SQLiteStream:
 
     def _open(self, _job: object) -> None:
         statement = self._statement
-        self._cursor = self._connection._database.execute(statement.sql, statement.parameters)
+        connection = self._connection
+        cursor = connection._database.execute(statement.sql, statement.parameters)
+        connection._cursors.append(cursor)
+        self._cursor = cursor
 
     async def __aexit__(
         self,
@@ -68,10 +68,9 @@ class SQLiteStream:
     def _close(self) -> None:
         connection, cursor = self._connection, self._cursor
         self._cursor = None
-        if self._is_open:
-            self._is_open = False
-            connection._streams -= 1
+        # Else the thread that closes the file closes the cursor before.
         if cursor is not None and not connection.is_closed:
+            connection._cursors.remove(cursor)
             cursor.close(force=True)
 
     def __aiter__(self) -> Self:

@@ -14,30 +14,43 @@ Rules every connection keeps:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from uow.statement import Many, Statement
+from uow.errors import Outcome
+from uow.statement import Load, Many, Numbered, Statement
 
 if TYPE_CHECKING:
     from uow.url import URL
 
 __all__ = [
+    "PLAIN",
+    "ChecksPositions",
     "Connection",
     "Driver",
     "DriverFactory",
+    "Load",
+    "Loading",
     "Many",
+    "Numbered",
+    "Numbering",
+    "Positioned",
     "Row",
     "Rows",
     "Statement",
     "TransactionOptions",
+    "VerifiesCommits",
 ]
 
 Row: TypeAlias = tuple[Any, ...]
-"""One row, values in column order, as the store gives them (dialects decode)."""
+"""One row, values in column order, as the store gives them (dialects decode).
+
+It may be the client's own kind of row where that unpacks, is cut, compared and hashed as a tuple
+is: making tuples of ten thousand rows costs more than reading from them.
+"""
 
 
 @attrs.frozen
@@ -66,12 +79,20 @@ class TransactionOptions:
         read_only: refuse writes.
         deferrable: wait for a safe snapshot, where the store has that.
         defer_constraints: check foreign keys at COMMIT, where the store can.
+        atomic: False where the unit shall run without a transaction, by name: each statement then
+            stands for itself, COMMIT sends nothing and ROLLBACK takes nothing back. Only a store
+            whose servers may have no transactions takes that.
     """
 
     isolation: str | None = None
     read_only: bool = False
     deferrable: bool = False
     defer_constraints: bool = False
+    atomic: bool = True
+
+
+PLAIN: Final = TransactionOptions()
+"""How most transactions begin."""
 
 
 class Connection(Protocol):
@@ -85,6 +106,15 @@ class Connection(Protocol):
     @property
     def in_transaction(self) -> bool:
         """Whether the store holds an open transaction. Never blocks."""
+        ...
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the open transaction takes nothing but a rollback, to its start or a savepoint.
+
+        Stores differ: with some a failed statement takes the whole transaction with it. Never
+        blocks.
+        """
         ...
 
     @property
@@ -186,6 +216,86 @@ class Connection(Protocol):
 
     def terminate(self) -> None:
         """Close it at once, without I/O that waits. May be called twice, from any state."""
+        ...
+
+
+@runtime_checkable
+class Loading(Protocol):
+    """A connection of a client that can send rows as one stream, past the statements."""
+
+    @property
+    def can_load(self) -> bool:
+        """Whether it can as it is set up."""
+        ...
+
+    async def load(self, load: Load, keys: Sequence[Row] | None) -> int:
+        """Send the rows of a stream that the store permits.
+
+        Args:
+            load: the rows, and where they go.
+            keys: a key a row, which goes before its values; None if the rows hold theirs.
+
+        Returns:
+            How many rows were stored.
+        """
+        ...
+
+
+@runtime_checkable
+class Numbering(Protocol):
+    """A connection to a store that tells the key of the first of several new rows."""
+
+    async def insert(self, numbered: Numbered) -> list[Row]:
+        """Insert rows and give the key of each, in their order; fewer if fewer were stored."""
+        ...
+
+
+@runtime_checkable
+class Positioned(Protocol):
+    """A connection to a store that can say how far it, or a replica of it, has come."""
+
+    async def position(self) -> str:
+        """Give a text that stands for how far the store has come.
+
+        What was committed before the call, by anybody, is at or before that position.
+        """
+        ...
+
+    async def has_reached(self, position: str) -> bool | None:
+        """Say whether a replica has come as far as its primary was then. Does not wait.
+
+        Returns:
+            None if it cannot tell, and waiting will not help: it is no replica, for one.
+
+        Raises:
+            ValidationError: the text is no position. Nothing was sent.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksPositions(Protocol):
+    """A driver whose connections are `Positioned`, and who can tell a position from other text."""
+
+    def check_position(self, position: str) -> None:
+        """Look at a text. No I/O.
+
+        Raises:
+            ValidationError: it is no position of this store.
+        """
+        ...
+
+
+@runtime_checkable
+class VerifiesCommits(Protocol):
+    """A driver whose client can ask what became of a COMMIT, with nothing left in the store."""
+
+    def question(self, connection: Connection) -> Callable[[], Awaitable[Outcome | None]]:
+        """Give what asks about the transaction that is open on a connection now.
+
+        It may be asked when the COMMIT was not answered and the connection is closed, and answers
+        None while the transaction is still on its way.
+        """
         ...
 
 

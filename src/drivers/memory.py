@@ -143,6 +143,8 @@ class MemoryDriver:
         points: how many points were passed, two a call.
         statement_count: how many statements were sent, each row of a `Many` counted.
         bytes_sent: characters of their texts and parameters.
+        lag: how many commits this one says it is behind the others of its name, as a replica would
+            be; None: it is no replica. What it reads is never behind.
     """
 
     name = "memory"
@@ -154,6 +156,7 @@ class MemoryDriver:
         self.statement_count = 0
         self.bytes_sent = 0
         self.busy_timeout = busy_timeout
+        self.lag: int | None = 0
         self._folder: _Folder | None = _folder_of(name)
         self._calls = itertools.count(1)
         self._connections = itertools.count(1)
@@ -171,6 +174,15 @@ class MemoryDriver:
     def max_connections(self) -> int | None:
         """No limit."""
         return None
+
+    def check_position(self, position: str) -> None:
+        """Look whether a text is a number of commits.
+
+        Raises:
+            ValidationError: it is none.
+        """
+        if not (position.isascii() and position.isdigit()):
+            raise ValidationError("a position of memory:// is a number of commits")
 
     def statements(self) -> list[str]:
         """The texts that were sent, in order."""
@@ -196,6 +208,15 @@ class MemoryDriver:
             connection.terminate()
             raise
         return connection
+
+    @property
+    def commits(self) -> int:
+        """How often the connections of all drivers of this name have committed."""
+        return 0 if self._folder is None else self._folder.commits
+
+    def _count_commit(self) -> None:
+        if self._folder is not None:
+            self._folder.commits += 1
 
     async def aclose(self) -> None:
         """Let go of the rows, which go with the last driver of their name."""
@@ -224,9 +245,10 @@ class MemoryDriver:
 class _Folder:
     """Where the rows of one name are, as long as somebody needs them."""
 
-    __slots__ = ("__weakref__", "_finalizer", "file")
+    __slots__ = ("__weakref__", "_finalizer", "commits", "file")
 
     def __init__(self) -> None:
+        self.commits = 0
         path = tempfile.mkdtemp(prefix="uow-memory-")
         self.file = str(Path(path) / "rows.db")
         self._finalizer = weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
@@ -253,7 +275,7 @@ def _open(file: str) -> sqlite3.Connection:
             name, function.arguments, function.call, deterministic=function.deterministic
         )
     for name, (factory, arguments) in SQLITE_AGGREGATES.items():
-        store.create_aggregate(name, arguments, cast("Any", factory))
+        store.create_window_function(name, arguments, cast("Any", factory))
     for name, compare in SQLITE_COLLATIONS.items():
         store.create_collation(name, compare)
     return store
@@ -302,6 +324,11 @@ class MemoryConnection:
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return not self._is_closed and self._store.in_transaction
+
+    @property
+    def has_failed(self) -> bool:
+        """Never: a statement that fails leaves the transaction as it was, or ends it."""
+        return False
 
     @property
     def needs_reset(self) -> bool:
@@ -464,6 +491,20 @@ class MemoryConnection:
         """Ask for a sign of life."""
         await self._call("ping", lambda: None)
 
+    async def position(self) -> str:
+        """Give the number of commits, as text."""
+        return await self._call("position", lambda: str(self._driver.commits))
+
+    async def has_reached(self, position: str) -> bool | None:
+        """Say whether so many commits were made, less those it says it is behind."""
+        self._driver.check_position(position)
+
+        def work() -> bool | None:
+            driver = self._driver
+            return None if driver.lag is None else driver.commits - driver.lag >= int(position)
+
+        return await self._call("has_reached", work)
+
     async def reset(self) -> None:
         """Roll back; or close, where raw SQL may have left something on the connection."""
 
@@ -509,6 +550,8 @@ class MemoryConnection:
             if writes and not self.in_transaction:
                 await self._take_turn()
             result = await self._when_unlocked(work)
+            if (writes or operation == "commit") and not self.in_transaction:
+                driver._count_commit()
             await driver._pass(call, Moment.AFTER, self)
         except UowError:
             raise

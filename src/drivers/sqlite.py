@@ -281,7 +281,7 @@ def register_functions(database: Handle) -> None:
             flags=apsw.SQLITE_INNOCUOUS,
         )
     for name, (factory, arguments) in SQLITE_AGGREGATES.items():
-        database.create_aggregate_function(name, factory, arguments, flags=apsw.SQLITE_INNOCUOUS)
+        database.create_window_function(name, factory, arguments, flags=apsw.SQLITE_INNOCUOUS)
     for name, compare in SQLITE_COLLATIONS.items():
         database.create_collation(name, compare)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uow.mapping.model import Model
     from uow.session.session import Session
     from uow.session.steps import FlushPlan
-    from uow.statement import Many, Statement
+    from uow.statement import Sendable
 
 __all__ = ["generated", "plan", "statements"]
 
@@ -31,7 +31,10 @@ def generated(model: type[Model]) -> dict[str, str]:
 
 
 def plan(session: Session) -> FlushPlan:
-    """The plan of the flush that a session would do now. `str()` of it has a line a statement.
+    """The plan of the flush that a session would do now.
+
+    `str()` of it has a line a step, `mermaid()` draws the steps as a flowchart. Rows that are
+    parked or fixed up are written twice, because they wait for each other in a circle.
 
     Nothing is sent or changed, and no hooks are called.
 
@@ -43,13 +46,13 @@ def plan(session: Session) -> FlushPlan:
 
 
 @contextmanager
-def statements(database: Database) -> Generator[list[Statement | Many | str]]:
+def statements(database: Database) -> Generator[list[Sendable | str]]:
     """Collect what the sessions of a database send inside the block, in order.
 
     Yields:
         A list that grows: statements, and `"BEGIN"`, `"COMMIT"` and their like as text.
     """
-    sent: list[Statement | Many | str] = []
+    sent: list[Sendable | str] = []
     database.observers.append(sent.append)
     try:
         yield sent

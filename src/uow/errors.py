@@ -3,6 +3,7 @@
     UowError
     ├── MappingError                  fix the model
     ├── QueryError                    fix the query
+    ├── DestructiveChangeError        a change of the schema would lose rows or values
     ├── ValidationError               fix a value (ValueError)
     │   ├── UnknownFieldError         the class has no such field (AttributeError)
     │   └── InvalidUnitError          several values of one flush, all of them reported
@@ -10,6 +11,7 @@
     ├── NotLoadedError                load it first
     ├── NotFoundError                 no row (LookupError)
     ├── MultipleResultsError          more than one row
+    ├── AmbiguousRowError             a row is of no one class of its hierarchy
     ├── StaleObjectError              someone else changed or deleted the row
     ├── ConstraintError               the store refused: unique, foreign key, ...
     ├── FlushCycleError               no order of writes satisfies the constraints
@@ -24,6 +26,7 @@
     ├── PoolClosedError               the database was closed
     ├── ConnectionLostError           lost before COMMIT was sent: nothing was stored
     ├── CommitUnknownError            lost while COMMIT was under way
+    ├── MigrationError                a migration is wrong, failed, or stands in its middle
     ├── ResourceError                 disk full, too many connections, ...
     └── DriverError                   anything else the client library raised
 
@@ -38,17 +41,21 @@ from enum import Enum, StrEnum
 from typing import ClassVar
 
 __all__ = [
+    "AmbiguousRowError",
     "CommitUnknownError",
     "ConcurrentUseError",
     "ConnectionLostError",
     "ConstraintError",
     "ConstraintKind",
+    "DestructiveChangeError",
     "DriverError",
     "FlushCycleError",
     "InvalidUnitError",
     "LockTimeoutError",
     "MappingError",
+    "MigrationError",
     "MultipleResultsError",
+    "NPlusOneWarning",
     "NotFoundError",
     "NotLoadedError",
     "ObjectStateError",
@@ -106,6 +113,14 @@ class UncommittedChangesWarning(UserWarning):
     """A session was left without commit while it held changes; they were rolled back."""
 
 
+class NPlusOneWarning(UserWarning):
+    """Relations of objects are loaded one object at a time in a loop; load them together.
+
+    It is told once for each place in a session. `warnings.filterwarnings("error" or "ignore",
+    category=NPlusOneWarning)` makes it an error, or turns it off.
+    """
+
+
 class UowError(Exception):
     """Base of every error of this library.
 
@@ -113,9 +128,12 @@ class UowError(Exception):
         phase: what the session was doing, or None outside of any I/O.
         retryable: whether the same unit of work, run again from its start, may succeed.
         outcome: what is known about the unit in the store, or None where no unit was sent.
+        done: how many writes of a batch that had no transaction were done before one failed, where
+            the store says so; else None.
     """
 
     retryable: bool = False
+    done: int | None = None
     default_outcome: ClassVar[Outcome | None] = None
 
     def __init__(
@@ -137,6 +155,20 @@ class MappingError(UowError):
 
 class QueryError(UowError):
     """A query or statement is wrong and was not sent."""
+
+
+class DestructiveChangeError(UowError):
+    """Steps would throw rows or values away, and nobody said they may; nothing was sent.
+
+    Attributes:
+        steps: those that would.
+    """
+
+    default_outcome = Outcome.NOT_APPLIED
+
+    def __init__(self, message: str, *, steps: Sequence[object] = ()) -> None:
+        self.steps = tuple(steps)
+        super().__init__(message)
 
 
 class ValidationError(UowError, ValueError):
@@ -196,6 +228,14 @@ class NotFoundError(UowError, LookupError):
 
 class MultipleResultsError(UowError):
     """More than one row matches where one was asked for."""
+
+
+class AmbiguousRowError(UowError):
+    """A row of a hierarchy says that it is of several classes, or of none that is known.
+
+    With joined tables it has rows in the tables of two branches, or its discriminator says
+    something else than the tables in which it has a row.
+    """
 
 
 class StaleObjectError(UowError):
@@ -324,9 +364,15 @@ class ConnectionLostError(UowError):
 
 
 class CommitUnknownError(UowError):
-    """The connection broke while COMMIT was under way: the unit may be stored or not."""
+    """The connection broke while COMMIT was under way: the unit may be stored or not.
+
+    Attributes:
+        outcomes: of a flush that was no transaction (`atomic=False`) what became of each object, as
+            far as the store told: the change is stored, is not, or nobody knows.
+    """
 
     default_outcome = Outcome.UNKNOWN
+    outcomes: Sequence[tuple[object, Outcome]] = ()
 
     def __init__(
         self,
@@ -351,6 +397,30 @@ class CommitUnknownError(UowError):
         if self._verify is None:
             return Outcome.UNKNOWN
         return await self._verify()
+
+
+class MigrationError(UowError):
+    """A migration is wrong, has failed or stands in its middle; the message says what to do.
+
+    Attributes:
+        version: the version of the migration, or None where it is about none of them.
+        step: which of its steps it is about, from 1 on, or None.
+    """
+
+    default_outcome = Outcome.NOT_APPLIED
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        version: str | None = None,
+        step: int | None = None,
+        phase: Phase | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
+        self.version = version
+        self.step = step
+        super().__init__(message, phase=phase, outcome=outcome)
 
 
 class ResourceError(UowError):

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 from uow.errors import NotFoundError, UnknownFieldError
 from uow.mapping.mapper import mapper_of
 from uow.query.builder import Query
+from uow.query.related import RelationExpressions
 from uow.session.active import ambient_executor, unit
+from uow.tracking.relations import RelationLinker
 from uow.tracking.state import State, Tracked, state_of
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ class Table(Tracked, mapped=False):
     """
 
     __slots__ = ()
+
+    _linker = RelationLinker()
+    _relation_queries = RelationExpressions()
 
     async def save(self) -> Self:
         """Store the object: a new one is inserted, one with changes is updated.
@@ -116,13 +121,17 @@ class Table(Tracked, mapped=False):
         return found
 
     @classmethod
-    def find(cls, *conditions: Expression[bool]) -> Query[Self]:
+    def find(cls, *conditions: Expression[bool], with_children: bool = True) -> Query[Self]:
         """Build a query; nothing is sent until one of its terminals is awaited.
+
+        Args:
+            conditions: all of them must hold.
+            with_children: also give objects of classes below this one.
 
         Raises:
             QueryError: a condition is not an expression.
         """
-        return Query(cls, ambient_executor, *conditions)
+        return Query(cls, ambient_executor, *conditions).with_children(with_children)
 
     @classmethod
     async def find_one(cls, *conditions: Expression[bool]) -> Self | None:

@@ -8,20 +8,42 @@ from types import ModuleType
 
 import pytest
 
-from tests.contract.backends import BACKENDS, CAPABILITIES, Backend
+from tests.contract.backends import BACKENDS, CAPABILITIES, LOOPS, Backend
 from tests.contract.sent import Sent
 from uow import Database
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test for each backend that has what it needs."""
+    """Make a test for each backend that has what it needs, under each of its event loops."""
+    loops = "anyio_backend" in metafunc.fixturenames
     if "backend" not in metafunc.fixturenames:
+        if loops:
+            metafunc.parametrize("anyio_backend", LOOPS, indirect=True)
         return
     marks = metafunc.definition.iter_markers("needs")
     needed = {name for mark in marks for name in mark.args}
     assert needed <= set(CAPABILITIES), needed
     able = [backend for backend in BACKENDS if not needed & backend.lacks]
-    metafunc.parametrize("backend", able, ids=[backend.name for backend in able])
+    if not loops:
+        alone = [pytest.param(one, id=one.name, marks=_marks(one)) for one in able]
+        metafunc.parametrize("backend", alone)
+        return
+    ways = [
+        pytest.param(backend, loop, id=f"{backend.name}-{loop}", marks=_marks(backend))
+        for backend in able
+        for loop in backend.loops
+    ]
+    metafunc.parametrize(("backend", "anyio_backend"), ways, indirect=["anyio_backend"])
+
+
+def _marks(backend: Backend) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.thorough] if backend.is_thorough else []
+
+
+@pytest.fixture(scope="session")
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """The event loop: not every client library runs under both."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -31,14 +53,26 @@ def models(backend: Backend) -> ModuleType:
 
 
 @pytest.fixture
+def url(backend: Backend, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Where the backend's database is."""
+    server = backend.server
+    place = "" if server is None else request.getfixturevalue(server.fixture)
+    return backend.url(tmp_path, str(place))
+
+
+@pytest.fixture
 async def database(
-    backend: Backend, models: ModuleType, tmp_path: Path, anyio_backend: str
+    backend: Backend, models: ModuleType, url: str, anyio_backend: str
 ) -> AsyncIterator[Database]:
     """An open database with empty tables; the default one. Every connection must come back."""
-    url = backend.url(tmp_path)
+    server = backend.server
+    has_tables = server is not None and await server.empty(url)
     options = {"pool_timeout": 5.0, **backend.options}
     async with Database(url, default=True, **options) as database:
-        await database.create_all(models.ALL)
+        if not has_tables:
+            await database.create_all(backend.tables)
+            if server is not None:
+                await server.remember(url)
         yield database
 
         stats = database.pool.stats

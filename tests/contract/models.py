@@ -14,6 +14,8 @@ from uuid import UUID
 
 import attrs
 
+from tests.contract import hierarchies
+from tests.contract.related import RELATED
 from uow import Array, Column, Mapped, Range, Registry, Table, ulid, uuid7
 from uow.types import Integer, RangeType
 
@@ -35,9 +37,12 @@ __all__ = [
     "Note",
     "Order",
     "Post",
+    "Rank",
     "Right",
     "Seat",
     "Slot",
+    "Spouse",
+    "Ticket",
     "registry",
 ]
 
@@ -171,6 +176,26 @@ class Right(Base):
     left_id: Mapped[int | None] = Column(foreign_key="lefts.id", default=None)
 
 
+class Spouse(Base):
+    """Refers to another, always; the store can check that at the end."""
+
+    class Settings:
+        name = "spouses"
+
+    id: Mapped[int] = Column(primary_key=True)
+    other_id: Mapped[int] = Column(foreign_key="spouses.id", deferrable=True, initially="immediate")
+
+
+class Rank(Base):
+    """A unique place, which some stores can check at the end."""
+
+    class Settings:
+        name = "ranks"
+
+    id: Mapped[int] = Column(primary_key=True)
+    place: Mapped[int] = Column(unique=True, deferrable=True, initially="immediate")
+
+
 class Order(Base):
     """A key the user gives."""
 
@@ -215,6 +240,23 @@ class Seat(Base):
     id: Mapped[int] = Column(primary_key=True)
     row: Mapped[str]
     number: Mapped[int]
+
+
+class Ticket(Base):
+    """Unique among some rows only, and by what an expression makes of a field."""
+
+    class Settings:
+        name = "tickets"
+        indexes = (
+            {"fields": ["code"], "unique": True, "where": "is_open"},
+            {"fields": [{"expression": "lower(owner)"}], "unique": True, "name": "ticket_owner"},
+        )
+
+    id: Mapped[int] = Column(primary_key=True)
+    code: Mapped[str]
+    is_open: Mapped[bool] = Column(default=False)
+    note: Mapped[str] = Column(default="")
+    owner: Mapped[str | None] = Column(default=None)
 
 
 class Counter(Base):
@@ -270,6 +312,6 @@ class Everything(Base):
 
 
 ALL = (
-    Author, Book, Note, Post, Bookmark, Node, Left, Right, Order, Line, Slot, Seat, Counter, Log,
-    Everything,
+    Author, Book, Note, Post, Bookmark, Node, Left, Right, Spouse, Rank, Order, Line, Slot, Seat,
+    Counter, Log, Everything, Ticket, *hierarchies.ALL, *RELATED,
 )  # fmt: skip

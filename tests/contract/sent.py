@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from uow import Database, Session, select
-from uow.statement import Many, Statement
+from uow.statement import Sendable
 
 __all__ = ["Sent", "rows"]
 
 
-class Sent(list[Statement | Many | str]):
+class Sent(list[Sendable | str]):
     """Everything sent, in order, with questions that hold for every dialect."""
 
     @property
@@ -21,7 +21,8 @@ class Sent(list[Statement | Many | str]):
     @property
     def words(self) -> list[str]:
         """What each is by its first word: `BEGIN`, `INSERT`, `SELECT`, ..."""
-        return [text.split(None, 1)[0].upper() for text in self.texts]
+        words = [text.split(None, 1)[0].upper() for text in self.texts]
+        return ["SELECT" if word in {"FIND", "AGGREGATE"} else word for word in words]
 
     @property
     def writes(self) -> list[str]:

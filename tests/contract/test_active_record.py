@@ -26,6 +26,7 @@ from uow import (
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.needs("verbs")
 async def test_verbs_on_their_own(database: Database, models: ModuleType) -> None:
     """Outside of a session each verb is a unit of its own on the default database."""
     note = await models.Note.insert(text="a")
@@ -50,6 +51,7 @@ async def test_verbs_on_their_own(database: Database, models: ModuleType) -> Non
     assert database.pool.stats.in_use == 0
 
 
+@pytest.mark.needs("verbs")
 async def test_statements_of_verbs(database: Database, models: ModuleType, sent: Sent) -> None:
     """A verb that is one statement sends just that."""
     note = await models.Note.insert(text="a")
@@ -62,6 +64,7 @@ async def test_statements_of_verbs(database: Database, models: ModuleType, sent:
     assert sent.words == ["INSERT", "UPDATE", "SELECT", "SELECT", "SELECT", "DELETE"]
 
 
+@pytest.mark.needs("verbs")
 async def test_verbs_in_a_session(database: Database, models: ModuleType) -> None:
     """Inside of a session the verbs use that session, and flush."""
     async with Session(database) as session:
@@ -82,6 +85,7 @@ async def test_verbs_in_a_session(database: Database, models: ModuleType) -> Non
     assert await rows(database, models.Note.text) == [("b",)]
 
 
+@pytest.mark.needs("verbs", "returning_insert")
 async def test_save_by_state(database: Database, models: ModuleType, sent: Sent) -> None:
     """`save` inserts what is transient, and updates what is detached by what changed."""
     author = models.Author(email="a@x.org", name="Ann")
@@ -95,6 +99,7 @@ async def test_save_by_state(database: Database, models: ModuleType, sent: Sent)
     assert await rows(database, models.Author.name, models.Author.age) == [("Ann", 3)]
 
 
+@pytest.mark.needs("verbs")
 async def test_save_after_delete_inserts(database: Database, models: ModuleType) -> None:
     """An object that was deleted and is saved is inserted again."""
     note = await models.Note.insert(text="a")
@@ -104,6 +109,7 @@ async def test_save_after_delete_inserts(database: Database, models: ModuleType)
     assert await rows(database, models.Note.id, models.Note.text) == [(note.id, "a")]
 
 
+@pytest.mark.needs("verbs")
 async def test_delete_twice(database: Database, models: ModuleType) -> None:
     """Deleting what was deleted, or never stored, is an error."""
     note = await models.Note.insert(text="a")
@@ -114,6 +120,7 @@ async def test_delete_twice(database: Database, models: ModuleType) -> None:
         await models.Note(text="b").delete()
 
 
+@pytest.mark.needs("verbs")
 async def test_get_of_nothing(database: Database, models: ModuleType) -> None:
     """`Table.get` of an absent row is an error; `find_one` gives None."""
     with pytest.raises(NotFoundError, match="Note"):
@@ -123,6 +130,7 @@ async def test_get_of_nothing(database: Database, models: ModuleType) -> None:
     assert await models.Note.find_one(models.Note.text == "x") is None
 
 
+@pytest.mark.needs("verbs")
 async def test_refresh_of_nothing(database: Database, models: ModuleType) -> None:
     """`refresh` of what was never stored, or is gone, is an error."""
     with pytest.raises(ObjectStateError):
@@ -133,6 +141,7 @@ async def test_refresh_of_nothing(database: Database, models: ModuleType) -> Non
         await note.refresh()
 
 
+@pytest.mark.needs("verbs")
 async def test_refresh_of_a_new_object_adds_nothing(database: Database, models: ModuleType) -> None:
     """A `refresh` that is refused leaves the object out of the session."""
     async with Session(database) as session:
@@ -144,6 +153,7 @@ async def test_refresh_of_a_new_object_adds_nothing(database: Database, models: 
         assert state(note) is State.TRANSIENT
 
 
+@pytest.mark.needs("verbs")
 async def test_update_of_unknown_fields(database: Database, models: ModuleType, sent: Sent) -> None:
     """`update` with a name that is no field sets nothing and sends nothing."""
     note = await models.Note.insert(text="a")
@@ -159,6 +169,7 @@ async def test_update_of_unknown_fields(database: Database, models: ModuleType, 
     assert await rows(database, models.Note.text) == [("d",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_failed_verbs_can_be_repeated(database: Database, models: ModuleType) -> None:
     """A verb that fails leaves its object as it was, to be repaired (U6)."""
     await models.Slot.insert(id=1, position=1)
@@ -178,6 +189,7 @@ async def test_failed_verbs_can_be_repeated(database: Database, models: ModuleTy
     assert await rows(database, models.Slot.id, models.Slot.position) == [(1, 1), (2, 3)]
 
 
+@pytest.mark.needs("verbs")
 async def test_stale_save(database: Database, models: ModuleType) -> None:
     """`save` of an object somebody else changed is refused; refreshed, it is saved (U5)."""
     mine = await models.Author.insert(email="a@x.org", name="Ann")
@@ -191,6 +203,7 @@ async def test_stale_save(database: Database, models: ModuleType) -> None:
     assert await rows(database, models.Author.name, models.Author.age) == [("theirs", 3)]
 
 
+@pytest.mark.needs("verbs")
 async def test_two_copies_saved(database: Database, models: ModuleType) -> None:
     """Trap 21: two copies of a row that change two fields lose none."""
     one = await models.Note.insert(text="a")
@@ -201,6 +214,7 @@ async def test_two_copies_saved(database: Database, models: ModuleType) -> None:
     assert await rows(database, models.Note.text, models.Note.rank) == [("b", 5)]
 
 
+@pytest.mark.needs("verbs")
 async def test_verbs_of_parallel_tasks(database: Database, models: ModuleType) -> None:
     """Verbs of several tasks outside of any session are units side by side."""
     async with anyio.create_task_group() as tasks:
@@ -210,6 +224,7 @@ async def test_verbs_of_parallel_tasks(database: Database, models: ModuleType) -
     assert len(await rows(database, models.Note.id)) == 10
 
 
+@pytest.mark.needs("verbs")
 async def test_queries_of_verbs(database: Database, models: ModuleType) -> None:
     """`find` and `count` of a class run without a session, bulk writes commit."""
     for number in range(5):
@@ -222,6 +237,7 @@ async def test_queries_of_verbs(database: Database, models: ModuleType) -> None:
     assert await rows(database, models.Note.rank) == [(0,), (1,), (2,)]
 
 
+@pytest.mark.needs("verbs")
 async def test_object_of_another_session(database: Database, models: ModuleType) -> None:
     """A verb on an object of another open session than the ambient one is refused."""
     async with Session(database) as outer:
@@ -235,6 +251,7 @@ async def test_object_of_another_session(database: Database, models: ModuleType)
     assert await rows(database, models.Note.text) == [("a",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_session_named_a_database(database: Database, models: ModuleType) -> None:
     """The ambient session wins over the default database, innermost first."""
     async with Session(database) as outer, transaction() as tx:

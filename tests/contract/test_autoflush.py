@@ -11,6 +11,7 @@ from uow import Database, QueryError, Session
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_get_finds_a_new_object(database: Database, models: ModuleType) -> None:
     """An object whose key was given, and which was not flushed yet, is found by it."""
     async with Session(database, autoflush=True) as session:

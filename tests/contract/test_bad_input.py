@@ -190,7 +190,7 @@ async def untouched(database: Database, models: ModuleType, sent: Sent) -> Async
         sent.clear()
         yield session
 
-        assert [text for text in sent.texts if not text.startswith("SELECT")] == []
+        assert [word for word in sent.words if word != "SELECT"] == []
         assert new in session.new
         assert changed in session.dirty
         assert session.deleted == {gone}
@@ -203,6 +203,7 @@ async def untouched(database: Database, models: ModuleType, sent: Sent) -> Async
 
 
 @pytest.mark.parametrize("name", list(WRONG))
+@pytest.mark.needs("exact_values")
 async def test_wrong_values_at_construction(
     database: Database, models: ModuleType, sent: Sent, name: str
 ) -> None:
@@ -216,6 +217,7 @@ async def test_wrong_values_at_construction(
 
 
 @pytest.mark.parametrize("name", list(WRONG))
+@pytest.mark.needs("exact_values")
 async def test_wrong_values_of_stored_objects(
     database: Database, models: ModuleType, sent: Sent, name: str
 ) -> None:
@@ -238,6 +240,7 @@ async def test_wrong_values_of_stored_objects(
 
 
 @pytest.mark.parametrize("name", list(WRONG))
+@pytest.mark.needs("exact_values")
 async def test_wrong_values_of_new_objects(
     database: Database, models: ModuleType, sent: Sent, name: str
 ) -> None:
@@ -269,6 +272,7 @@ async def test_wrong_values_of_new_objects(
         ("size", lambda value: value.labels.append(3)),
     ],
 )
+@pytest.mark.needs("exact_values")
 async def test_wrong_value_put_into_a_nested_one(
     database: Database, models: ModuleType, sent: Sent, name: str, spoil: Any
 ) -> None:
@@ -344,6 +348,7 @@ async def test_missing_key(database: Database, models: ModuleType, sent: Sent) -
         session.expunge(order)
 
 
+@pytest.mark.needs("verbs")
 async def test_unknown_fields(database: Database, models: ModuleType, sent: Sent) -> None:
     """Names that are no fields are refused wherever they can be given, naming the class."""
     note = models.Note(text="a")
@@ -440,6 +445,7 @@ async def test_deleted_object_changed(database: Database, models: ModuleType, se
         assert doomed.text == "doomed"
 
 
+@pytest.mark.needs("composite_keys")
 async def test_key_changed(database: Database, models: ModuleType, sent: Sent) -> None:
     """The key of a stored object cannot change; each part of a composite one neither."""
     async with Session.begin(database) as other:
@@ -456,6 +462,7 @@ async def test_key_changed(database: Database, models: ModuleType, sent: Sent) -
             line.no = 9
 
 
+@pytest.mark.needs("composite_keys")
 async def test_generated_column_set(database: Database, models: ModuleType, sent: Sent) -> None:
     """A column the store computes cannot be set on a stored object."""
     async with Session.begin(database) as other:
@@ -468,6 +475,7 @@ async def test_generated_column_set(database: Database, models: ModuleType, sent
         assert line not in session.dirty
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_use_after_close(database: Database, models: ModuleType, sent: Sent) -> None:
     """A closed session refuses every verb; what it held stays readable."""
     async with Session(database) as session:
@@ -560,6 +568,7 @@ async def test_flush_inside_a_hook(
 
 
 @pytest.mark.parametrize("wrong", [True, False, None, 1, "name = 'x'", {"name": "x"}, object()])
+@pytest.mark.needs("verbs")
 async def test_filter_that_is_no_expression(
     database: Database, models: ModuleType, sent: Sent, wrong: Any
 ) -> None:

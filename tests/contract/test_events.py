@@ -101,6 +101,7 @@ def only_here() -> Iterator[None]:
         session_hooks._by_event.update(before)
 
 
+@pytest.mark.needs("table_classes")
 async def test_hooks_of_a_class(diaries: Database, sent: Sent) -> None:
     """Methods marked as hooks run around each kind of write, before the values are checked."""
     async with Session(diaries) as session:
@@ -127,6 +128,7 @@ async def test_hooks_of_a_class(diaries: Database, sent: Sent) -> None:
         ]
 
 
+@pytest.mark.needs("table_classes")
 async def test_unchanged_objects_hear_nothing(diaries: Database, sent: Sent) -> None:
     """An object that was set back to what it was is not updated, and its hooks are silent."""
     async with Session(diaries) as session:
@@ -201,6 +203,7 @@ async def test_hooks_of_all_sessions(database: Database, models: ModuleType) -> 
     assert seen == ["flush of 1", "a", "flush of 1", "b"]
 
 
+@pytest.mark.needs("table_classes")
 async def test_hooks_attached_to_a_class(database: Database) -> None:
     """`event.listens_for(Model, ...)` hears the objects of that class, after its own methods."""
 
@@ -227,6 +230,7 @@ async def test_hooks_attached_to_a_class(database: Database) -> None:
     assert heard == [("own", "a"), ("more", "a")]
 
 
+@pytest.mark.needs("table_classes")
 async def test_hooks_may_add_and_change(diaries: Database, models: ModuleType) -> None:
     """What hooks add, change and delete is part of the same flush, with hooks of its own."""
     doomed = models.Note(text="doomed")
@@ -258,6 +262,7 @@ async def test_hooks_may_add_and_change(diaries: Database, models: ModuleType) -
     ]
 
 
+@pytest.mark.needs("table_classes")
 async def test_hooks_may_read(diaries: Database, models: ModuleType) -> None:
     """A hook may read through the session, also inside of the flush."""
     counts: list[int] = []
@@ -277,6 +282,7 @@ async def test_hooks_may_read(diaries: Database, models: ModuleType) -> None:
     assert counts[:2] == [0, 1]
 
 
+@pytest.mark.needs("table_classes")
 async def test_hooks_that_change_what_was_flushed(diaries: Database) -> None:
     """What an `after_*` hook writes to an object is a change, for the next flush."""
     async with Session(diaries) as session:
@@ -295,6 +301,7 @@ async def test_hooks_that_change_what_was_flushed(diaries: Database) -> None:
     assert await rows(diaries, Diary.note) == [(f"key {diary.id}",)]
 
 
+@pytest.mark.needs("table_classes")
 async def test_wrong_value_set_by_a_hook(diaries: Database, sent: Sent) -> None:
     """Values are checked after the hooks have run."""
     async with Session(diaries) as session:
@@ -363,6 +370,7 @@ async def test_after_commit_cannot_undo(
     assert await rows(database, models.Note.text) == [("a",)]
 
 
+@pytest.mark.needs("table_classes")
 async def test_repeated_flush_calls_hooks_again(diaries: Database) -> None:
     """A flush that is repeated after a failure calls its hooks again."""
     async with Session.begin(diaries) as session:
@@ -406,6 +414,7 @@ async def test_hooks_where_they_cannot_be(database: Database, models: ModuleType
         before_insert(5)  # type: ignore[type-var]
 
 
+@pytest.mark.needs("table_classes")
 async def test_hooks_cost_the_shortcut(diaries: Database, sent: Sent) -> None:
     """A unit with hooks in its transaction is sent in one, so that they can still undo it."""
     async with Session(diaries) as session:

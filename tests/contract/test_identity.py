@@ -219,6 +219,7 @@ async def test_defaults_are_not_shared(database: Database, models: ModuleType) -
     ]
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_zero_is_a_key(database: Database, models: ModuleType, sent: Sent) -> None:
     """Trap 17: 0 and the empty string are keys like any other, in memory and in the store."""
     await store(database, models.Order(id=0), models.Note(id=0, text="a"), models.Log(id=""))
@@ -275,7 +276,7 @@ async def test_rollback_keeps_the_class_of_embedded_values(
         await session.rollback()
 
         assert found.dims == models.Dimensions(1, 2, ["a"])
-        assert type(found.dims) is models.Dimensions
+        assert found.dims.__class__ is models.Dimensions
         assert session.dirty == set()
 
 
@@ -341,6 +342,7 @@ async def test_two_new_objects_with_one_key(
     assert await rows(database, models.Order.customer) == [("0",)]
 
 
+@pytest.mark.needs("composite_keys")
 async def test_composite_keys(database: Database, models: ModuleType) -> None:
     """A composite key is a tuple, in the order of the fields, every part checked (trap 6, M5)."""
     await store(database, models.Order(id=1), models.Order(id=2))
@@ -357,6 +359,7 @@ async def test_composite_keys(database: Database, models: ModuleType) -> None:
                 await session.get(models.Line, wrong)
 
 
+@pytest.mark.needs("locks")
 async def test_lock_refreshes_clean_fields(database: Database, models: ModuleType) -> None:
     """`for_update` reads the row again: clean fields are refreshed, changed ones stay."""
     note = models.Note(text="a", rank=1)
@@ -375,6 +378,7 @@ async def test_lock_refreshes_clean_fields(database: Database, models: ModuleTyp
     assert await rows(database, models.Note.text, models.Note.rank) == [("mine", 2)]
 
 
+@pytest.mark.needs("locks")
 async def test_lock_after_a_change_that_was_set_back(
     database: Database, models: ModuleType, sent: Sent
 ) -> None:
@@ -400,6 +404,7 @@ async def test_lock_after_a_change_that_was_set_back(
 
 
 @pytest.mark.parametrize("option", ["nowait", "skip_locked"])
+@pytest.mark.needs("locks")
 async def test_lock_options(
     database: Database, models: ModuleType, sent: Sent, option: str
 ) -> None:
@@ -407,19 +412,21 @@ async def test_lock_options(
     note = models.Note(text="a")
     await store(database, note)
     sent.clear()
+    options: dict[str, Any] = {option: True}
     async with Session(database) as session:
         if getattr(database.dialect.capabilities, option):
-            assert await session.get(models.Note, note.id, **{option: True})
+            assert await session.get(models.Note, note.id, **options)
         else:
             with pytest.raises(QueryError, match=option):
-                await session.get(models.Note, note.id, **{option: True})
+                await session.get(models.Note, note.id, **options)
             with pytest.raises(QueryError, match=option):
-                await session.find(models.Note).for_update(**{option: True}).to_list()
+                await session.find(models.Note).for_update(**options).to_list()
 
             assert sent == []
         await session.rollback()
 
 
+@pytest.mark.needs("locks")
 async def test_lock_of_a_deleted_object(database: Database, models: ModuleType) -> None:
     """A lock on a row whose object is marked as deleted leaves it marked."""
     note = models.Note(text="a", meta={"a": [1]})
@@ -441,6 +448,7 @@ async def test_lock_of_a_deleted_object(database: Database, models: ModuleType) 
     assert await rows(database, models.Note.id) == []
 
 
+@pytest.mark.needs("locks")
 async def test_lock_of_a_moved_version(database: Database, models: ModuleType) -> None:
     """`for_update` raises if the version moved under a changed object, not under a clean one."""
     clean = models.Author(email="a@x.org", name="Ann")

@@ -19,6 +19,7 @@ from uow import (
     StaleObjectError,
     State,
     TransactionPoisonedError,
+    ValidationError,
     changes,
     delete,
     sql,
@@ -38,6 +39,7 @@ async def store(database: Database, *objects: Any) -> None:
 # -- a failed flush
 
 
+@pytest.mark.needs("store_values")
 async def test_failed_flush_can_be_repaired(database: Database, models: ModuleType) -> None:
     """Trap 26: after a failed flush everything waits as before; repaired, it is written."""
     taken = models.Author(email="taken@x.org", name="T")
@@ -205,6 +207,7 @@ async def test_failed_flush_after_bulk_statements_poisons(
     assert await rows(database, models.Note.rank) == [(0,)]
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_foreign_key_failure_is_repaired(database: Database, models: ModuleType) -> None:
     """A child without its parent fails; with the parent added the same flush is written (U6)."""
     async with Session(database) as session:
@@ -282,6 +285,7 @@ async def test_rollback_restores_values(database: Database, models: ModuleType) 
     assert await rows(database, models.Author.name, models.Author.tags) == [("Bob", ["x", "y"])]
 
 
+@pytest.mark.needs("store_values")
 async def test_rollback_of_new_objects(database: Database, models: ModuleType) -> None:
     """Trap 26: new objects are transient after a rollback, without what the store gave them."""
     author = models.Author(email="a@x.org", name="Ann")
@@ -314,6 +318,7 @@ async def test_rollback_of_new_objects(database: Database, models: ModuleType) -
 
 
 @pytest.mark.parametrize("way", ["rollback", "failed flush", "savepoint"])
+@pytest.mark.needs("savepoints")
 async def test_undone_inserts_leave_the_map(
     database: Database, models: ModuleType, way: str
 ) -> None:
@@ -340,6 +345,7 @@ async def test_undone_inserts_leave_the_map(
         await session.rollback()
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_rollback_keeps_what_the_user_gave(database: Database, models: ModuleType) -> None:
     """A key, a version or a server default that the user set is not the store's to take back."""
     note = models.Note(id=77, text="a")
@@ -542,6 +548,7 @@ async def test_loaded_again_after_expiry_then_rollback(
         assert (again.text, again.rank) == ("a", 1)
 
 
+@pytest.mark.needs("relations")
 async def test_what_the_store_carried_on_is_rolled_back(
     database: Database, models: ModuleType
 ) -> None:
@@ -561,6 +568,7 @@ async def test_what_the_store_carried_on_is_rolled_back(
         assert note.text == "n"  # a table that the delete could not reach
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_what_the_store_let_go_of_is_rolled_back(
     database: Database, models: ModuleType
 ) -> None:
@@ -581,6 +589,7 @@ async def test_what_the_store_let_go_of_is_rolled_back(
         assert bookmark.note_id == 1
 
 
+@pytest.mark.needs("locks")
 async def test_lock_then_rollback(database: Database, models: ModuleType) -> None:
     """A lock wrote nothing, so a rollback leaves what was read with it as it is."""
     await store(database, models.Note(text="a"))
@@ -690,6 +699,7 @@ async def test_list_set_to_what_was_flushed_and_undone(
     assert await rows(database, models.Author.tags) == [(["x", "y"],)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_list_read_again_by_a_lock_and_undone(database: Database, models: ModuleType) -> None:
     """A list read anew of a flush that is undone is still compared with what the store holds."""
     stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
@@ -801,6 +811,7 @@ async def test_expired_after_a_flush_that_is_undone(database: Database, models: 
 # -- bulk statements
 
 
+@pytest.mark.needs("returning_update")
 async def test_bulk_update_expires_the_affected(database: Database, models: ModuleType) -> None:
     """A bulk update expires the loaded objects it changed, and no others."""
     await store(
@@ -924,6 +935,7 @@ async def test_autoflush_flushes_before_bulk_and_queries(
 # -- savepoints
 
 
+@pytest.mark.needs("savepoints")
 async def test_savepoint_is_rolled_back_alone(database: Database, models: ModuleType) -> None:
     """An exception in a nested block undoes what was done in it, in store and memory (U6)."""
     stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
@@ -968,6 +980,7 @@ async def test_savepoint_is_rolled_back_alone(database: Database, models: Module
     assert await rows(database, models.Note.text) == [("before",), ("d",)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_savepoint_keeps_on_a_clean_exit(database: Database, models: ModuleType) -> None:
     """A clean exit flushes and keeps; the outer rollback still undoes all of it."""
     stored = models.Note(text="a")
@@ -988,6 +1001,7 @@ async def test_savepoint_keeps_on_a_clean_exit(database: Database, models: Modul
         assert new.id is None
 
 
+@pytest.mark.needs("savepoints")
 async def test_savepoint_rolled_back_by_hand(database: Database, models: ModuleType) -> None:
     """`savepoint.rollback()` goes back to the moment it was opened, and it goes on being used."""
     async with Session.begin(database) as session:
@@ -1009,6 +1023,7 @@ async def test_savepoint_rolled_back_by_hand(database: Database, models: ModuleT
     assert await rows(database, models.Note.text) == [("4",)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_nested_savepoints(database: Database, models: ModuleType) -> None:
     """Each savepoint restores to the moment it was opened, the outer one over the inner (U3)."""
     stored = models.Author(email="a@x.org", name="0")
@@ -1038,6 +1053,7 @@ async def test_nested_savepoints(database: Database, models: ModuleType) -> None
     assert await rows(database, models.Author.name, models.Author.version) == [("6", 3)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_outer_rollback_inside_the_inner_block(
     database: Database, models: ModuleType
 ) -> None:
@@ -1060,6 +1076,7 @@ async def test_outer_rollback_inside_the_inner_block(
     assert await rows(database, models.Note.text) == [("2",)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_failed_flush_in_a_savepoint(database: Database, models: ModuleType) -> None:
     """A failed flush rolls the innermost savepoint back, keeps what the user set, and repeats."""
     await store(database, models.Slot(id=1, position=1))
@@ -1087,6 +1104,7 @@ async def test_failed_flush_in_a_savepoint(database: Database, models: ModuleTyp
     assert await rows(database, models.Slot.id) == [(1,), (2,)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_failed_flush_at_the_end_of_a_savepoint(
     database: Database, models: ModuleType
 ) -> None:
@@ -1105,6 +1123,7 @@ async def test_failed_flush_at_the_end_of_a_savepoint(
     assert await rows(database, models.Note.text) == [("kept",)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_objects_loaded_in_a_savepoint(database: Database, models: ModuleType) -> None:
     """An object loaded and changed inside of a savepoint is clean again when that is undone."""
     stored = models.Author(email="a@x.org", name="Ann", tags=["x"])
@@ -1125,6 +1144,7 @@ async def test_objects_loaded_in_a_savepoint(database: Database, models: ModuleT
     assert await rows(database, models.Author.name, models.Author.version) == [("Di", 2)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_bulk_statements_in_a_savepoint(database: Database, models: ModuleType) -> None:
     """What a bulk statement expired or detached in a savepoint comes back with its rollback."""
     await store(database, *(models.Note(text=text) for text in "ab"))
@@ -1143,6 +1163,7 @@ async def test_bulk_statements_in_a_savepoint(database: Database, models: Module
     assert await rows(database, models.Note.text) == [("c",), ("d",)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_expunged_in_a_savepoint(database: Database, models: ModuleType) -> None:
     """A new object let go of in a savepoint waits again, as when the savepoint was opened."""
     async with Session.begin(database) as session:
@@ -1159,6 +1180,99 @@ async def test_expunged_in_a_savepoint(database: Database, models: ModuleType) -
     assert await rows(database, models.Note.text) == [("a",)]
 
 
+@pytest.mark.needs("savepoints")
+async def test_revived_before_and_deleted_in_a_savepoint(
+    database: Database, models: ModuleType
+) -> None:
+    """U6: after the savepoint is undone the object still is one whose row was deleted before."""
+    note = models.Note(text="n")
+    await store(database, note)
+    async with Session(database) as session:
+        mine = await session.get_one(models.Note, note.id)
+        session.delete(mine)
+        await session.flush()
+        session.add(mine)
+        with pytest.raises(KeyError):
+            async with session.begin_nested():
+                session.delete(mine)
+                raise KeyError
+        assert state(mine) is State.PENDING
+        session.delete(mine)
+        assert state(mine) is State.DELETED
+        await session.rollback()
+        assert state(mine) is State.PERSISTENT
+        assert mine in session
+
+
+async def test_order_of_new_objects_after_a_failure(database: Database, models: ModuleType) -> None:
+    """U6: objects of several flushes that are new again keep the order in which they were added."""
+    taken = models.Author(email="taken@x.org", name="T")
+    await store(database, taken)
+    async with Session(database) as session:
+        for number in range(3):
+            session.add(models.Note(text=f"{number}"))
+            await session.flush()
+        clash = models.Author(email="taken@x.org", name="C")
+        session.add_all([models.Note(text="3"), clash])
+        with pytest.raises(ConstraintError):
+            await session.commit()
+        clash.email = "free@x.org"
+        session.add(models.Note(text="4"))
+        await session.commit()
+
+    stored = await rows(database, models.Note.id, models.Note.text)
+    assert [text for _, text in stored] == ["0", "1", "2", "3", "4"]
+
+
+async def test_many_objects_written_in_several_fields(
+    database: Database, models: ModuleType, sent: Sent
+) -> None:
+    """U2, U6: one statement a set of fields; a field set back is not written; all can be undone."""
+    await store(database, *(models.Note(text=f"{n}", rank=n) for n in range(30)))
+    async with Session(database) as session:
+        notes = await session.find(models.Note).order_by(models.Note.id).to_list()
+        for number, note in enumerate(notes):
+            if number % 3 != 1:
+                note.text += "!"
+            if number % 3 != 0:
+                note.rank += 100
+        for note in notes[:3]:
+            note.rank, note.text = note.rank % 100, note.text.rstrip("!")
+        sent.clear()
+        await session.flush()
+        assert set(sent.writes) == {"UPDATE"}
+        assert not session.dirty
+        await session.rollback()
+        assert [(note.text, note.rank) for note in notes] == [(f"{n}", n) for n in range(30)]
+        assert not session.dirty
+
+        for note in notes:
+            note.text, note.rank = "x", -1
+        notes[4].text = None
+        with pytest.raises(ValidationError, match=r"Note\.text"):
+            await session.commit()
+        assert session.dirty == set(notes)
+        assert changes(notes[3]) == {"text": ("3", "x"), "rank": (3, -1)}
+        notes[4].text = "4"
+        notes[5].text, notes[5].rank = "5", 5
+        session.expunge(notes[6])
+        await session.commit()
+        notes[6].rank = -6
+        assert changes(notes[6]) == {"text": ("6", "x"), "rank": (6, -6)}
+
+    stored = dict(await pairs(database, models))
+    assert [stored.pop(n) for n in (4, 5, 6)] == [("4", -1), ("5", 5), ("6", 6)]
+    assert set(stored.values()) == {("x", -1)}
+
+
+async def pairs(database: Database, models: ModuleType) -> list[tuple[int, tuple[str, int]]]:
+    """What is stored, by the number each note was made with."""
+    async with Session(database) as session:
+        notes = await session.find(models.Note).order_by(models.Note.id).to_list()
+        return [(number, (note.text, note.rank)) for number, note in enumerate(notes)]
+
+
+@pytest.mark.needs("savepoints")
 async def test_deleted_before_and_revived_in_a_savepoint(
     database: Database, models: ModuleType
 ) -> None:
@@ -1182,6 +1296,7 @@ async def test_deleted_before_and_revived_in_a_savepoint(
     assert await rows(database, models.Note.text) == []
 
 
+@pytest.mark.needs("savepoints")
 async def test_changed_before_and_deleted_in_a_savepoint(
     database: Database, models: ModuleType
 ) -> None:
@@ -1214,6 +1329,7 @@ async def test_changed_before_and_deleted_in_a_savepoint(
     assert await rows(database, models.Note.text) == [("n",)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_rollback_with_open_savepoints(database: Database, models: ModuleType) -> None:
     """A rollback of the session undoes every savepoint, and their blocks leave cleanly."""
     stored = models.Author(email="a@x.org", name="Ann")
@@ -1235,6 +1351,7 @@ async def test_rollback_with_open_savepoints(database: Database, models: ModuleT
     assert await rows(database, models.Author.name, models.Author.version) == [("Cy", 2)]
 
 
+@pytest.mark.needs("savepoints")
 async def test_commit_in_a_nested_block(database: Database, models: ModuleType) -> None:
     """`commit` inside of a nested block is refused, and nothing is lost by that."""
     async with Session(database) as session:
@@ -1263,6 +1380,7 @@ async def test_versions_show_what_was_written(database: Database, models: Module
         assert author.version == 1
 
 
+@pytest.mark.needs("composite_keys")
 async def test_generated_values_are_rolled_back(database: Database, models: ModuleType) -> None:
     """What the store computed in a transaction goes with its rollback."""
     await store(database, models.Order(id=1), models.Line(order_id=1, no=1, quantity=2, price=3))
@@ -1297,3 +1415,48 @@ async def test_rollback_of_a_vanished_object(database: Database, models: ModuleT
         with pytest.raises(NotFoundError):
             await session.refresh(note)
         await session.commit()
+
+
+async def test_deleted_over_and_over(database: Database, models: ModuleType) -> None:
+    """A row that was deleted and stored again, twice, is to be deleted again if that fails."""
+    author, other = (models.Author(email=f"{c}@x.org", name=c) for c in "ab")
+    await store(database, author, other)
+    async with Session(database) as session:
+        found = await session.get_one(models.Author, author.id)
+        for _ in range(2):
+            session.delete(found)
+            await session.flush()
+            session.add(found)
+            await session.flush()
+        session.delete(found)
+        await session.flush()
+        session.add(models.Author(email="b@x.org", name="again"))
+        with pytest.raises(ConstraintError):
+            await session.flush()
+
+        assert session.deleted == {found}
+        await session.rollback()
+        assert state(found) is State.PERSISTENT
+        assert found in session
+
+
+@pytest.mark.needs("savepoints")
+async def test_added_again_in_a_savepoint(database: Database, models: ModuleType) -> None:
+    """A deleted object that was added again, changed and stored is as it was before, deleted."""
+    author = models.Author(email="a@x.org", name="Ann", tags=["x"])
+    await store(database, author)
+    async with Session(database) as session:
+        found = await session.get_one(models.Author, author.id)
+        session.delete(found)
+        await session.flush()
+        async with session.begin_nested() as savepoint:
+            session.add(found)
+            found.name = "Bob"
+            found.tags.append("y")
+            await session.flush()
+            await savepoint.rollback()
+
+            assert (found.name, found.tags) == ("Ann", ["x"])
+        assert state(found) is State.DELETED
+        await session.rollback()
+        assert (found.name, found.tags) == ("Ann", ["x"])

@@ -28,6 +28,7 @@ async def test_no_locks_on_other_connections(
     assert not sent
 
 
+@pytest.mark.needs("returning_insert", "returning_delete")
 async def test_bulk_delete_with_returning_detaches_what_it_deleted(
     database: Database, models: ModuleType
 ) -> None:
@@ -45,3 +46,15 @@ async def test_bulk_delete_with_returning_detaches_what_it_deleted(
         assert (state(stays), stays.text) == (State.PERSISTENT, "b")
         await session.rollback()
         assert (state(gone), gone.text) == (State.PERSISTENT, "a")
+
+
+@pytest.mark.needs("row_locks", "lock_of")
+async def test_locks_beside_an_outer_join(database: Database, models: ModuleType) -> None:
+    """Q6: rows that an outer join may not find are left out of the lock by naming the others."""
+    note, post = models.Note, models.Post
+    async with Session(database) as session:
+        session.add_all([note(text="a"), note(text="b")])
+        await session.flush()
+        query = session.find(note).join(post, post.note_id == note.id, outer=True)
+        assert len(await query.for_update(of=[note]).to_list()) == 2
+        await session.rollback()

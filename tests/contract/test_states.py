@@ -613,6 +613,7 @@ async def test_leaving_with_an_exception_does_not_warn(
     assert await rows(database, models.Note.text) == []
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_a_session_is_entered_once(database: Database, models: ModuleType) -> None:
     """A session must be entered before use, once, and is over after its block."""
     session = Session(database)

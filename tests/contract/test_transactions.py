@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,15 +11,18 @@ import pytest
 from tests.contract.backends import Backend
 from tests.contract.sent import Sent, rows
 from uow import (
+    Column,
     ConcurrentUseError,
     ConstraintError,
     Database,
+    Mapped,
     ObjectStateError,
     Outcome,
     QueryError,
     RetryableError,
     Session,
     State,
+    Table,
     TransactionPoisonedError,
     UncommittedChangesWarning,
     UowError,
@@ -46,6 +48,7 @@ async def store(database: Database, *objects: Any) -> None:
 # -- when a transaction begins
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_reads_before_the_first_write(
     database: Database, models: ModuleType, sent: Sent
 ) -> None:
@@ -60,6 +63,7 @@ async def test_reads_before_the_first_write(
 
 
 @pytest.mark.parametrize("start", ["bulk", "insert", "lock", "flush", "nested"])
+@pytest.mark.needs("savepoints")
 async def test_first_write_begins(
     database: Database, models: ModuleType, sent: Sent, start: str
 ) -> None:
@@ -235,12 +239,13 @@ async def test_commit_then_go_on(database: Database, models: ModuleType) -> None
 
 @pytest.mark.needs("reopening")
 async def test_commits_outlive_the_database(
-    backend: Backend, models: ModuleType, tmp_path: Path, anyio_backend: str
+    backend: Backend, models: ModuleType, url: str, anyio_backend: str
 ) -> None:
     """What was committed is there when the database is opened again, and nothing else."""
-    url = backend.url(tmp_path)
+    if backend.server is not None:
+        await backend.server.empty(url)
     async with Database(url) as database:
-        await database.create_all(models.ALL)
+        await database.create_all(backend.tables)
         async with Session(database) as session:
             session.add(models.Note(text="kept"))
             await session.commit()
@@ -254,6 +259,18 @@ async def test_commits_outlive_the_database(
 # -- isolation and read-only
 
 
+@pytest.mark.needs("deferrable")
+async def test_deferrable(database: Database, models: ModuleType) -> None:
+    """U3: a transaction that only reads may wait for a safe snapshot; no other can."""
+    for options in ({}, {"read_only": True}, {"isolation": "SERIALIZABLE"}):
+        with pytest.raises(QueryError, match="deferrable"):
+            Session(database, deferrable=True, **options)
+    async with Session.begin(
+        database, isolation="SERIALIZABLE", read_only=True, deferrable=True
+    ) as session:
+        assert await session.find(models.Note).count() == 0
+
+
 async def test_isolation_is_checked(database: Database) -> None:
     """An isolation level that does not exist is refused at once."""
     for wrong in ("SERIALISABLE", "", "snapshot please"):
@@ -262,6 +279,7 @@ async def test_isolation_is_checked(database: Database) -> None:
 
 
 @pytest.mark.parametrize("level", ["SERIALIZABLE", "serializable", "Repeatable_Read"])
+@pytest.mark.needs("verbs")
 async def test_isolation_levels(database: Database, models: ModuleType, level: str) -> None:
     """A level is given in any spelling; the store gives it, or one that is at least as strict."""
     async with Session.begin(database, isolation=level) as session:
@@ -366,9 +384,83 @@ async def test_savepoint_heals_poison(database: Database, models: ModuleType) ->
     assert await rows(database, models.Note.text) == [("a",), ("b",)]
 
 
+class Absent(Table):
+    """A class of which no database has the table."""
+
+    id: Mapped[int] = Column(primary_key=True)
+
+
+@pytest.mark.needs("failing_whole")
+async def test_swallowed_read_error_poisons(database: Database, models: ModuleType) -> None:
+    """F43: where a failed read takes its transaction with it, the commit says so."""
+    async with Session(database) as session:
+        note = models.Note(text="a")
+        session.add(note)
+        await session.flush()
+        with pytest.raises(QueryError):
+            await session.find(Absent).to_list()
+        assert session.is_poisoned
+        with pytest.raises(TransactionPoisonedError) as caught:
+            await session.commit()
+
+        assert isinstance(caught.value.__cause__, QueryError)
+        await session.rollback()
+        assert not session.is_poisoned
+        session.add(note)
+        await session.commit()
+
+    assert await rows(database, models.Note.text) == [("a",)]
+
+
+@pytest.mark.needs("failing_whole")
+async def test_swallowed_stream_error_poisons(database: Database, models: ModuleType) -> None:
+    """F43: a stream that failed in a transaction is a read that failed there."""
+    async with Session(database) as session:
+        session.add(models.Note(text="a"))
+        await session.flush()
+        with pytest.raises(QueryError):
+            async with session.stream(session.find(Absent)) as found:
+                async for _ in found:
+                    pass
+        assert session.is_poisoned
+        with pytest.raises(TransactionPoisonedError):
+            await session.commit()
+        await session.rollback()
+
+    assert await rows(database, models.Note.text) == []
+
+
+async def test_failed_read_in_a_savepoint(database: Database, models: ModuleType) -> None:
+    """F44: a read that failed in a savepoint harms nothing outside of it, on any store."""
+    async with Session.begin(database) as session:
+        session.add(models.Note(text="a"))
+        with pytest.raises(QueryError):
+            async with session.begin_nested():
+                session.add(models.Note(text="b"))
+                await session.flush()
+                await session.find(Absent).to_list()
+        assert not session.is_poisoned
+        session.add(models.Note(text="c"))
+
+    assert await rows(database, models.Note.text) == [("a",), ("c",)]
+
+
+@pytest.mark.needs("table_classes")
+async def test_failed_read_before_a_transaction(database: Database, models: ModuleType) -> None:
+    """A read on its own that failed leaves the session as it was."""
+    async with Session(database) as session:
+        session.add(models.Note(text="a"))
+        with pytest.raises(QueryError):
+            await session.find(Absent).to_list()
+        await session.commit()
+
+    assert await rows(database, models.Note.text) == [("a",)]
+
+
 # -- transactions of the seeds
 
 
+@pytest.mark.needs("verbs")
 async def test_transaction_of_verbs(database: Database, models: ModuleType, sent: Sent) -> None:
     """Active-record verbs inside `transaction()` are one transaction (U3)."""
     async with transaction() as tx:
@@ -382,6 +474,7 @@ async def test_transaction_of_verbs(database: Database, models: ModuleType, sent
     assert await rows(database, models.Note.text) == [("a",), ("b",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_transaction_rolls_back_on_exceptions(database: Database, models: ModuleType) -> None:
     """An exception out of the block rolls all of it back, in memory too."""
     note = models.Note(text="a")
@@ -395,6 +488,7 @@ async def test_transaction_rolls_back_on_exceptions(database: Database, models: 
     assert note.id is None
 
 
+@pytest.mark.needs("verbs")
 async def test_savepoints_of_a_transaction(database: Database, models: ModuleType) -> None:
     """`tx.savepoint` and `tx.rollback_to` go back to where it was set, as often as one likes."""
     async with transaction() as tx:
@@ -417,6 +511,7 @@ async def test_savepoints_of_a_transaction(database: Database, models: ModuleTyp
         await tx.rollback_to(savepoint)
 
 
+@pytest.mark.needs("verbs")
 async def test_rollback_to_wants_a_savepoint(database: Database, models: ModuleType) -> None:
     """`rollback_to` takes what `savepoint` gave, of the same transaction."""
     async with transaction() as tx:
@@ -429,6 +524,7 @@ async def test_rollback_to_wants_a_savepoint(database: Database, models: ModuleT
     assert await rows(database, models.Note.text) == [("a",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_begin_transaction(database: Database, models: ModuleType) -> None:
     """`begin_transaction` is ended by hand, by commit or rollback, and only once."""
     tx = await begin_transaction()
@@ -447,6 +543,7 @@ async def test_begin_transaction(database: Database, models: ModuleType) -> None
     assert database.pool.stats.in_use == 0
 
 
+@pytest.mark.needs("verbs")
 async def test_manual_end_inside_a_block(database: Database, models: ModuleType) -> None:
     """A transaction that was ended by hand inside its block is left as it is."""
     async with transaction() as tx:
@@ -459,6 +556,7 @@ async def test_manual_end_inside_a_block(database: Database, models: ModuleType)
     assert await rows(database, models.Note.text) == [("b",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_nested_transactions_are_savepoints(
     database: Database, models: ModuleType, sent: Sent
 ) -> None:
@@ -477,6 +575,7 @@ async def test_nested_transactions_are_savepoints(
     assert await rows(database, models.Note.text) == [("a",), ("c",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_manual_rollback_of_a_nested_transaction(
     database: Database, models: ModuleType
 ) -> None:
@@ -491,6 +590,7 @@ async def test_manual_rollback_of_a_nested_transaction(
     assert await rows(database, models.Note.text) == [("a",), ("c",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_manual_commit_of_a_nested_transaction(
     database: Database, models: ModuleType
 ) -> None:
@@ -521,6 +621,7 @@ async def test_transaction_in_a_session(database: Database, models: ModuleType) 
     assert await rows(database, models.Note.text) == [("a",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_begin_transaction_in_a_transaction(database: Database, models: ModuleType) -> None:
     """A second manual transaction in one is refused, and the first goes on."""
     tx = await begin_transaction()
@@ -580,6 +681,7 @@ async def test_on_commit(database: Database, models: ModuleType) -> None:
         on_commit(lambda: None)
 
 
+@pytest.mark.needs("savepoints")
 async def test_on_commit_of_a_savepoint(database: Database, models: ModuleType) -> None:
     """What a savepoint promised for after the commit goes with it when it is rolled back."""
     seen: list[str] = []
@@ -611,6 +713,7 @@ async def test_on_commit_survives_a_failed_flush(database: Database, models: Mod
     assert seen == ["done"]
 
 
+@pytest.mark.needs("table_classes")
 async def test_run_retries_with_a_fresh_session(database: Database, models: ModuleType) -> None:
     """`run` repeats the whole unit with a new session on a retryable error (U12)."""
     sessions: list[Session] = []
@@ -651,6 +754,7 @@ async def test_run_gives_up(database: Database, models: ModuleType) -> None:
 # -- one task at a time
 
 
+@pytest.mark.needs("numbered_keys")
 async def test_second_task_is_refused(database: Database, models: ModuleType, sent: Sent) -> None:
     """U9, trap 42: of two tasks in one session the second is refused before any byte."""
     errors: list[BaseException] = []
@@ -715,6 +819,7 @@ async def test_session_may_be_handed_on(database: Database, models: ModuleType) 
     assert await rows(database, models.Note.text) == [("a",)]
 
 
+@pytest.mark.needs("verbs")
 async def test_child_tasks_do_not_inherit_the_session(
     database: Database, models: ModuleType
 ) -> None:
@@ -756,6 +861,7 @@ async def test_child_tasks_with_sessions_of_their_own(
     assert len(await rows(database, models.Note.text)) == 6
 
 
+@pytest.mark.needs("verbs")
 async def test_verbs_join_the_transaction(database: Database, models: ModuleType) -> None:
     """Trap 42: a verb inside a transaction never goes round it."""
     with pytest.raises(KeyError):

@@ -16,7 +16,9 @@ from uow.dialects.sqlite import (
 )
 from uow.mapping.mapper import MappedColumn, mapper_of
 from uow.query.executable import Executable
-from uow.statement import Many, Statement
+from uow.query.insert_rows import split_insert
+from uow.query.statements import AnyStatement, Insert
+from uow.statement import Many, Sendable, Statement
 
 
 class Store:
@@ -31,7 +33,7 @@ class Store:
                 name, function.call, function.arguments, deterministic=function.deterministic
             )
         for name, (factory, arguments) in SQLITE_AGGREGATES.items():
-            self.connection.create_aggregate_function(name, factory, arguments)
+            self.connection.create_window_function(name, factory, arguments)
         for name, compare in SQLITE_COLLATIONS.items():
             self.connection.create_collation(name, compare)
         for model in models:
@@ -42,7 +44,7 @@ class Store:
         """Run one text."""
         return [tuple(row) for row in self.connection.execute(text, tuple(parameters))]
 
-    def send(self, statements: Iterable[Statement | Many]) -> list[tuple[Any, ...]]:
+    def send(self, statements: Iterable[Sendable]) -> list[tuple[Any, ...]]:
         """Run what a batch gives; all rows that come back."""
         rows: list[tuple[Any, ...]] = []
         for statement in statements:
@@ -50,15 +52,22 @@ class Store:
                 for parameters in statement.rows:
                     rows += self.run(statement.sql, parameters)
             else:
+                assert isinstance(statement, Statement)
                 rows += self.run(statement.sql, statement.parameters)
         return rows
 
     def rows(self, query: Executable[Any]) -> list[tuple[Any, ...]]:
         """Run a query; rows of Python values."""
         rows: list[tuple[Any, ...]] = []
-        for compiled in self.dialect.compile_all(query.statement):
+        for compiled in self._compiled(query.statement):
             rows += self._decoded(compiled, self.run(compiled.sql, compiled.parameters))
         return rows
+
+    def _compiled(self, tree: AnyStatement) -> list[Compiled]:
+        if not isinstance(tree, Insert):
+            return [self.dialect.compile(tree)]
+        parts = split_insert(tree, self.dialect.capabilities.max_parameters)
+        return [self.dialect.compile(part) for part in parts]
 
     def values(self, query: Executable[Any]) -> list[Any]:
         """Run a query with one column."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from uow.dialects.base import dialect_for
 from uow.errors import QueryError
 from uow.mapping.mapper import mapper_of
 from uow.query.statements import DeleteRows, InsertRows, UpdateRows
-from uow.statement import Many, Statement
+from uow.statement import Load, Many, Numbered, Sendable, Statement
 
 LINES = mapper_of(Line)
 ORDER, NO, AMOUNT = LINES.columns
@@ -22,7 +23,7 @@ ID, LABEL = COUNTERS.columns
 TWO = [(1, 1, 10), (1, 2, 20)]
 
 
-def _text(statements: list[Statement | Many]) -> str:
+def _text(statements: Sequence[Sendable]) -> str:
     (statement,) = statements
     return statement.sql
 
@@ -51,7 +52,7 @@ def test_sqlite_text() -> None:
 def test_postgresql_text() -> None:
     """PostgreSQL takes a batch as one array a column, whatever its length."""
     postgresql = dialect_for("postgresql")
-    insert = InsertRows(COUNTERS, (LABEL,), [("a",), ("b",)], (ID,))
+    insert = InsertRows(COUNTERS, (LABEL,), [(label,) for label in "abcde"], (ID,))
     update = UpdateRows(LINES, (AMOUNT,), (ORDER, NO), [(5, 1, 1), (6, 1, 2)])
     returning = UpdateRows(LINES, (AMOUNT,), (ORDER, NO), [(5, 1, 1), (6, 1, 2)], (AMOUNT,))
     delete = DeleteRows(LINES, (ORDER, NO), [(1, 1), (1, 2)])
@@ -61,7 +62,15 @@ def test_postgresql_text() -> None:
         Statement(
             'INSERT INTO "counters" ("label") SELECT v.c1 FROM unnest($1::text[]) WITH ORDINALITY '
             'AS v(c1, n) ORDER BY v.n RETURNING "counters"."id"',
-            [["a", "b"]],
+            [["a", "b", "c", "d", "e"]],
+        )
+    ]
+    few = InsertRows(COUNTERS, (LABEL,), [("a",), ("b",)], (ID,))
+    assert postgresql.insert_rows(few) == [
+        Statement(
+            'INSERT INTO "counters" ("label") VALUES ($1::text), ($2::text) '
+            'RETURNING "counters"."id"',
+            ["a", "b"],
         )
     ]
     assert postgresql.update_rows(update) == [
@@ -73,10 +82,9 @@ def test_postgresql_text() -> None:
         )
     ]
     assert _text(postgresql.update_rows(returning)) == (
-        'WITH u AS (UPDATE "lines" SET "amount" = v.c1 FROM unnest($1::bigint[], $2::bigint[], '
-        '$3::bigint[]) WITH ORDINALITY AS v(c1, c2, c3, n) WHERE "lines"."order_id" = v.c2 AND '
-        '"lines"."no" = v.c3 RETURNING "lines"."amount" AS r1, v.n AS n) SELECT u.r1 FROM u ORDER '
-        "BY u.n"
+        'UPDATE "lines" SET "amount" = v.c1 FROM unnest($1::bigint[], $2::bigint[], '
+        '$3::bigint[]) AS v(c1, c2, c3) WHERE "lines"."order_id" = v.c2 AND "lines"."no" = v.c3 '
+        'RETURNING "lines"."amount"'
     )
     assert _text(postgresql.delete_rows(delete)) == (
         'DELETE FROM "lines" USING unnest($1::bigint[], $2::bigint[]) AS v(c1, c2) WHERE '
@@ -84,6 +92,73 @@ def test_postgresql_text() -> None:
     )
     assert postgresql.delete_rows(by_key) == [
         Statement('DELETE FROM "counters" WHERE "counters"."id" = ANY($1::bigint[])', [[1, 2]])
+    ]
+    named = DeleteRows(COUNTERS, (ID,), [(1,), (2,)], (ID,))
+    assert _text(postgresql.delete_rows(named)) == (
+        'DELETE FROM "counters" WHERE "counters"."id" = ANY($1::bigint[]) RETURNING "counters"."id"'
+    )
+
+
+def test_rows_that_wait_for_each_other() -> None:
+    """They go one by one, in order; deletes only where the store looks at each row at once."""
+    rows = [(number, 1, number) for number in range(9)]
+    update = UpdateRows(LINES, (AMOUNT,), (ORDER, NO), rows, one_by_one=True)
+    delete = DeleteRows(LINES, (ORDER, NO), [row[1:] for row in rows], one_by_one=True)
+    for name, place in (("postgresql", "${}::bigint"), ("sqlite", "?{}")):
+        first, second, third = (place.format(number) for number in (1, 2, 3))
+        dialect = dialect_for(name)
+        (sent,) = dialect.update_rows(update)
+        assert isinstance(sent, Many)
+        assert sent.rows == rows
+        assert sent.sql == (
+            f'UPDATE "lines" SET "amount" = {first} WHERE "lines"."order_id" = {second} AND '
+            f'"lines"."no" = {third}'
+        )
+    assert isinstance(dialect_for("postgresql").delete_rows(delete)[0], Statement)
+    assert isinstance(dialect_for("sqlite").delete_rows(delete)[0], Many)
+
+
+def test_sqlite_updates_in_chunks() -> None:
+    """A hundred rows a statement, and the rest in one; few rows one by one."""
+    sqlite = dialect_for("sqlite")
+    rows = [(number, 1, number) for number in range(208)]
+    full, rest = sqlite.update_rows(UpdateRows(LINES, (AMOUNT,), (ORDER, NO), rows))
+    assert isinstance(full, Many)
+    assert isinstance(rest, Many)
+    assert [len(values) for values in (*full.rows, *rest.rows)] == [300, 300, 24]
+    assert rest.sql.startswith(
+        'UPDATE "lines" SET "amount" = v.column1 FROM (VALUES (?1, ?2, ?3), (?4, ?5, ?6), '
+    )
+    assert rest.sql.endswith(
+        '(?22, ?23, ?24)) AS v WHERE "lines"."order_id" = v.column2 AND "lines"."no" = v.column3'
+    )
+    (few,) = sqlite.update_rows(UpdateRows(LINES, (AMOUNT,), (ORDER, NO), rows[:7]))
+    assert isinstance(few, Many)
+    assert few.rows == rows[:7]
+
+
+def test_postgresql_loads_many_rows() -> None:
+    """From some hundred rows on COPY, whose keys are taken first; the INSERTs stand by."""
+    rows = [(str(number),) for number in range(600)]
+    (load,) = dialect_for("postgresql").insert_rows(InsertRows(COUNTERS, (LABEL,), rows, (ID,)))
+    assert isinstance(load, Load)
+    assert load.sql == 'COPY "counters" ("id", "label") FROM STDIN'
+    assert (load.table, load.schema, load.columns) == ("counters", None, ["id", "label"])
+    assert load.rows == rows
+    assert load.takes_keys
+    assert load.permit.parameters == (
+        '"counters"',
+        ["label", "label"],
+        ["text", "character varying"],
+        "id",
+        600,
+    )
+    assert load.otherwise() == [
+        Statement(
+            'INSERT INTO "counters" ("label") SELECT v.c1 FROM unnest($1::text[]) WITH ORDINALITY '
+            'AS v(c1, n) ORDER BY v.n RETURNING "counters"."id"',
+            [[text for (text,) in rows]],
+        )
     ]
 
 
@@ -145,10 +220,18 @@ def test_rows_of_defaults(dialect: str, text: str) -> None:
     assert _text(dialect_for(dialect).insert_rows(batch)) == text
 
 
-def test_mysql_gives_no_keys_back() -> None:
-    """A batch that must give rows back is refused where the store cannot, never guessed."""
-    with pytest.raises(QueryError):
-        dialect_for("mysql").insert_rows(InsertRows(COUNTERS, (LABEL,), [("a",)], (ID,)))
+def test_mysql_tells_the_first_key() -> None:
+    """Keys that MySQL numbers are known from the first; other values are refused, never guessed."""
+    mysql = dialect_for("mysql")
+    (numbered,) = mysql.insert_rows(InsertRows(COUNTERS, (LABEL,), [("a",), ("b",)], (ID,)))
+
+    assert isinstance(numbered, Numbered)
+    assert numbered.sql == "INSERT INTO `counters` (`label`) VALUES (?), (?)"
+    assert numbered.one == "INSERT INTO `counters` (`label`) VALUES (?)"
+    assert (numbered.table, list(numbered.rows)) == ("counters", [("a",), ("b",)])
+    for returning in ((ID, LABEL), (LABEL,)):
+        with pytest.raises(QueryError):
+            mysql.insert_rows(InsertRows(COUNTERS, (), [()], returning))
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
@@ -165,7 +248,8 @@ def test_arrays_and_ranges_travel_as_text_in_a_postgresql_batch() -> None:
     """`unnest` would take an array of arrays apart to its single items."""
     mapper = mapper_of(Everything)
     columns = tuple(mapper.by_attribute[name] for name in ("id", "numbers", "between"))
-    rows: list[tuple[Any, ...]] = [(1, [1, None], "[1,2)"), (2, None, None)]
+    rows: list[tuple[Any, ...]] = [(1, [1, None], "[1,2)")]
+    rows += [(number, None, None) for number in range(2, 7)]
     (statement,) = dialect_for("postgresql").insert_rows(InsertRows(mapper, columns, rows))
 
     assert isinstance(statement, Statement)
@@ -174,7 +258,11 @@ def test_arrays_and_ranges_travel_as_text_in_a_postgresql_batch() -> None:
         "v.c3::int8range FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS "
         "v(c1, c2, c3, n) ORDER BY v.n"
     )
-    assert statement.parameters == [[1, 2], ["{1,NULL}", None], ["[1,2)", None]]
+    assert statement.parameters == [
+        [1, 2, 3, 4, 5, 6],
+        ["{1,NULL}", *[None] * 5],
+        ["[1,2)", *[None] * 5],
+    ]
     assert array_text(['a"\\', True, [b"\xff"]]) == '{"a\\"\\\\",true,{"\\\\xff"}}'
 
 
@@ -199,6 +287,8 @@ def test_wide_rows_keep_within_the_parameters() -> None:
     for dialect in ("sqlite", "postgresql", "mysql"):
         speaker = dialect_for(dialect)
         for statement in speaker.insert_rows(InsertRows(mapper, mapper.columns, list(rows))):
+            if isinstance(statement, Load | Numbered):
+                continue  # none is asked for
             sent = statement.rows if isinstance(statement, Many) else [statement.parameters]
 
             assert max(map(len, sent)) <= speaker.capabilities.max_parameters
@@ -263,3 +353,67 @@ def test_locks() -> None:
         sqlite.get_statement(books, for_update=True, nowait=True)
     with pytest.raises(QueryError, match="skip_locked"):
         sqlite.get_statement(books, for_update=True, skip_locked=True)
+
+
+def test_mysql_reads_updates_from_an_array() -> None:
+    """MySQL reads a batch of updates from one JSON array, whatever its length."""
+    mysql, mariadb = dialect_for("mysql"), dialect_for("mariadb")
+    insert = InsertRows(COUNTERS, (LABEL,), [("a",), ("b",)], (ID,))
+    update = UpdateRows(LINES, (AMOUNT,), (ORDER, NO), [(5, 1, 1), (6, 1, 2)])
+    delete = DeleteRows(LINES, (ORDER, NO), [(1, 1), (1, 2)])
+    by_key = DeleteRows(COUNTERS, (ID,), [(1,), (2,)], (ID,))
+
+    assert mariadb.insert_rows(insert) == [
+        Statement(
+            "INSERT INTO `counters` (`label`) VALUES (?), (?) RETURNING `counters`.`id`",
+            ["a", "b"],
+        )
+    ]
+    assert mysql.update_rows(update) == [
+        Statement(
+            "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (c1 BIGINT PATH '$[0]' ERROR ON ERROR, c2 BIGINT"
+            " PATH '$[1]' ERROR ON ERROR, c3 BIGINT PATH '$[2]' ERROR ON ERROR)) AS v"
+            " STRAIGHT_JOIN `lines` FORCE INDEX (PRIMARY) ON `lines`.`order_id` = v.c2"
+            " AND `lines`.`no` = v.c3 SET `lines`.`amount` = v.c1",
+            ["[[5,1,1],[6,1,2]]"],
+        )
+    ]
+    assert mysql.lock_rows(update) == [
+        Statement(
+            "SELECT `lines`.`order_id`, `lines`.`no` FROM JSON_TABLE(?, '$[*]' COLUMNS (c1 BIGINT"
+            " PATH '$[0]' ERROR ON ERROR, c2 BIGINT PATH '$[1]' ERROR ON ERROR)) AS v"
+            " STRAIGHT_JOIN `lines` FORCE INDEX (PRIMARY) ON `lines`.`order_id` = v.c1"
+            " AND `lines`.`no` = v.c2 FOR UPDATE OF `lines`",
+            ["[[1,1],[1,2]]"],
+        )
+    ]
+    assert mysql.delete_rows(delete) == [
+        Statement(
+            "DELETE FROM `lines` WHERE (`lines`.`order_id`, `lines`.`no`) IN ((?, ?), (?, ?))",
+            [1, 1, 1, 2],
+        )
+    ]
+    assert _text(mariadb.delete_rows(by_key)) == (
+        "DELETE FROM `counters` WHERE `counters`.`id` IN (?, ?) RETURNING `counters`.`id`"
+    )
+    rows = [(number, 1, number) for number in range(2500)]
+    many = mysql.update_rows(UpdateRows(LINES, (AMOUNT,), (ORDER, NO), rows))
+    assert len(many) == 3
+    assert len({statement.sql for statement in many}) == 1
+    one_by_one = UpdateRows(LINES, (AMOUNT,), (ORDER, NO), rows, one_by_one=True)
+    assert isinstance(mysql.update_rows(one_by_one)[0], Many)
+    assert dialect_for("sqlite").lock_rows(update) == []
+
+
+def test_mysql_cuts_batches_by_what_they_weigh() -> None:
+    """A packet of the server takes so much and no more; one row goes however long it is."""
+    mysql = dialect_for("mysql")
+    rows = [(text,) for text in ("a" * 600_000, "b" * 600_000, "c", "d" * 3_000_000, "e")]
+    inserts = mysql.insert_rows(InsertRows(COUNTERS, (LABEL,), rows))
+    assert [len(one.parameters) for one in inserts if isinstance(one, Statement)] == [1, 2, 1, 1]
+    updates = mysql.update_rows(
+        UpdateRows(COUNTERS, (LABEL,), (ID,), [(*row, number) for number, row in enumerate(rows)])
+    )
+    assert len(updates) == 4
+    many = [(str(number),) for number in range(1001)]
+    assert len(mysql.insert_rows(InsertRows(COUNTERS, (LABEL,), many))) == 3

@@ -806,7 +806,8 @@ CASES = [
         ),
         (
             "SELECT `books`.`id` FROM `books` WHERE CASE WHEN "
-            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) IN ('INTEGER', 'UNSIGNED INTEGER', "
+            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) "
+            "COLLATE utf8mb4_0900_bin IN ('INTEGER', 'UNSIGNED INTEGER', "
             "'DOUBLE', 'DECIMAL') THEN CAST(JSON_UNQUOTE(JSON_EXTRACT(`books`.`dims`, ?)) "
             "COLLATE utf8mb4_0900_bin AS DOUBLE) END > ?"
         ),
@@ -827,7 +828,7 @@ CASES = [
         ),
         (
             "SELECT `books`.`id` FROM `books` WHERE CASE WHEN "
-            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) = 'STRING' THEN "
+            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) COLLATE utf8mb4_0900_bin = 'STRING' THEN "
             "JSON_UNQUOTE(JSON_EXTRACT(`books`.`dims`, ?)) COLLATE utf8mb4_0900_bin END = ?"
         ),
         ('$."name"', "x"),
@@ -850,8 +851,10 @@ CASES = [
         ),
         (
             "SELECT `books`.`id` FROM `books` WHERE CASE WHEN "
-            "NULLIF(JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)), 'NULL') IS NOT NULL THEN "
-            "COALESCE(CASE WHEN JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) = 'BOOLEAN' THEN "
+            "NULLIF(JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) "
+            "COLLATE utf8mb4_0900_bin, 'NULL') IS NOT NULL THEN "
+            "COALESCE(CASE WHEN JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) "
+            "COLLATE utf8mb4_0900_bin = 'BOOLEAN' THEN "
             "(JSON_UNQUOTE(JSON_EXTRACT(`books`.`dims`, ?)) COLLATE utf8mb4_0900_bin = 'true') "
             "END <> ?, TRUE) END"
         ),
@@ -866,7 +869,8 @@ CASES = [
         'SELECT "books"."id" FROM "books" WHERE (("books"."dims" -> $1::text) #>> \'{}\') IS NULL',
         (
             "SELECT `books`.`id` FROM `books` WHERE "
-            "NULLIF(JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)), 'NULL') IS NULL"
+            "NULLIF(JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) "
+            "COLLATE utf8mb4_0900_bin, 'NULL') IS NULL"
         ),
         ('$."k"',),
         postgresql_parameters=("k",),
@@ -910,10 +914,11 @@ CASES = [
         ),
         (
             "SELECT `books`.`id` FROM `books` WHERE (CASE WHEN "
-            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) IN ('INTEGER', 'UNSIGNED INTEGER', "
+            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) "
+            "COLLATE utf8mb4_0900_bin IN ('INTEGER', 'UNSIGNED INTEGER', "
             "'DOUBLE', 'DECIMAL') THEN CAST(JSON_UNQUOTE(JSON_EXTRACT(`books`.`dims`, ?)) "
             "COLLATE utf8mb4_0900_bin AS DOUBLE) END IN (?) OR CASE WHEN "
-            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) = 'STRING' THEN "
+            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) COLLATE utf8mb4_0900_bin = 'STRING' THEN "
             "JSON_UNQUOTE(JSON_EXTRACT(`books`.`dims`, ?)) COLLATE utf8mb4_0900_bin END IN (?))"
         ),
         ('$."k"', 1, "a"),
@@ -934,7 +939,8 @@ CASES = [
         ),
         (
             "SELECT `books`.`id` FROM `books` WHERE CASE WHEN "
-            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) IN ('INTEGER', 'UNSIGNED INTEGER', "
+            "JSON_TYPE(JSON_EXTRACT(`books`.`dims`, ?)) "
+            "COLLATE utf8mb4_0900_bin IN ('INTEGER', 'UNSIGNED INTEGER', "
             "'DOUBLE', 'DECIMAL') THEN CAST(JSON_UNQUOTE(JSON_EXTRACT(`books`.`dims`, ?)) "
             "COLLATE utf8mb4_0900_bin AS DOUBLE) END BETWEEN ? AND ?"
         ),
@@ -1090,8 +1096,8 @@ CASES = [
         ),
         (
             "INSERT INTO `authors` (`email`, `name`, `age`, `active`, `version`) VALUES (?, ?, "
-            "?, ?, ?) ON DUPLICATE KEY UPDATE `name` = VALUES(`name`), `age` = VALUES(`age`) + "
-            "`authors`.`age`, `version` = `authors`.`version` + ?"
+            "?, ?, ?) AS `uow_inner` ON DUPLICATE KEY UPDATE `name` = `uow_inner`.`name`, "
+            "`age` = `uow_inner`.`age` + `authors`.`age`, `version` = `authors`.`version` + ?"
         ),
         ("a@x.org", "Ann", None, True, 1, 1),
     ),

@@ -97,7 +97,8 @@ ON DELETE CASCADE
   `dims` JSON,
   PRIMARY KEY (`id`),
   CONSTRAINT `fk_books_author_id` FOREIGN KEY (`author_id`) REFERENCES `authors` (`id`) \
-ON DELETE CASCADE
+ON DELETE CASCADE,
+  INDEX `fk_books_author_id` (`author_id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_bin""",
         ),
     ],
@@ -237,8 +238,19 @@ def test_tables_that_refer_to_each_other() -> None:
     assert "FOREIGN KEY" not in create
     assert postgresql.add_foreign_keys(mapper, [key]) == [
         (
-            'ALTER TABLE "left" ADD CONSTRAINT "fk_left_right_id" FOREIGN KEY ("right_id") '
-            'REFERENCES "right" ("id")'
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = "
+            "'\"left\"'::regclass AND conname = 'fk_left_right_id') "
+            'THEN ALTER TABLE "left" ADD CONSTRAINT "fk_left_right_id" FOREIGN KEY ("right_id") '
+            'REFERENCES "right" ("id"); END IF; END $$'
+        )
+    ]
+    assert postgresql.drop_foreign_keys(mapper, [key]) == [
+        'ALTER TABLE IF EXISTS "left" DROP CONSTRAINT IF EXISTS "fk_left_right_id"'
+    ]
+    assert dialect_for("mariadb").add_foreign_keys(mapper, [key]) == [
+        (
+            "ALTER TABLE `left` ADD CONSTRAINT `fk_left_right_id` FOREIGN KEY "
+            "IF NOT EXISTS `fk_left_right_id` (`right_id`) REFERENCES `right` (`id`)"
         )
     ]
     assert dialect_for("sqlite").capabilities.forward_references

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tests.dialects.models import Author, Counter
-from uow.dialects._names import Quoter, constraint_name, plain_identifier
+from uow.dialects._names import Quoter, plain_identifier
 from uow.dialects.base import Compiled, ResultColumn, dialect_for
 from uow.dialects.sqlite import SQLiteDialect
 from uow.errors import MappingError, QueryError
@@ -19,6 +19,7 @@ from uow.expressions.nodes import Function, Label, Literal
 from uow.mapping.columns import Column, Mapped
 from uow.mapping.mapper import mapper_of
 from uow.mapping.model import Model
+from uow.mapping.names import constraint_name, is_constraint_name
 from uow.mapping.registry import Registry
 from uow.query.select import select
 from uow.query.statements import Raw
@@ -71,6 +72,12 @@ def test_constraint_names_are_cut_but_stay_apart() -> None:
     assert one == constraint_name(63, "fk", "t" * 40, "c" * 40, "a")
     assert one != other
     assert len(one) <= 63
+    assert is_constraint_name(one, "fk", "t" * 40, "c" * 40, "a")
+    assert is_constraint_name(
+        "_".join(("fk", "t" * 40, "c" * 40, "a")), "fk", "t" * 40, "c" * 40, "a"
+    )
+    assert not is_constraint_name(one, "fk", "t" * 40, "c" * 40, "b")
+    assert not is_constraint_name("", "fk", "t")
 
 
 @pytest.mark.parametrize("name", ["a b", "a;b", "a(", "1a", "é", "", "a-b"])

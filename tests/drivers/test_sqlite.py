@@ -6,6 +6,7 @@ import gc
 import math
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,7 @@ import pytest
 from anyio.abc import TaskStatus
 
 from uow.drivers._sqlite_connection import SQLiteConnection
+from uow.drivers._worker import Job
 from uow.drivers.base import TransactionOptions
 from uow.drivers.sqlite import SQLiteDriver, create
 from uow.errors import (
@@ -350,6 +352,26 @@ async def test_a_cancelled_stream(connection: SQLiteConnection) -> None:
     assert scope.cancelled_caught
     assert not connection.needs_reset
     await connection.execute(Statement("DROP TABLE t"))
+
+
+async def test_a_connection_ended_under_a_stream(connection: SQLiteConnection) -> None:
+    """The stream's cursor lives until the thread has closed it, whoever lets go of it before.
+
+    APSW cannot close a file while the destructor of a cursor runs in another thread.
+    """
+    stream = connection.stream(Statement("VALUES (1), (2), (3)", reads=True), batch_size=1)
+    await stream.__aenter__()
+    cursor = weakref.ref(cast("apsw.Cursor", stream._cursor))
+    held = threading.Event()
+    connection._worker._queue.put(Job(lambda _: held.wait()))
+    connection.terminate()
+    await stream.__aexit__(None, None, None)
+    del stream
+    gc.collect()
+    assert cursor() is not None
+    held.set()
+    while cursor() is not None:  # noqa: ASYNC110  # the thread tells nobody
+        await anyio.sleep(0.001)
 
 
 async def test_already_cancelled(connection: SQLiteConnection) -> None:

@@ -54,13 +54,13 @@ ATTEMPTS: dict[str, Attempt] = {
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-async def test_names_are_looked_up_and_never_sent(sqlite: World, attempt: str) -> None:
+async def test_names_are_looked_up_and_never_sent(stored: World, attempt: str) -> None:
     """F66, F67: a name that is not mapped, or a control keyword, is refused and never sent."""
     sent: list[object] = []
-    async with Session(sqlite.database) as session:
-        ann = sqlite.see(await session.get_one(Account, 1))
+    async with Session(stored.database) as session:
+        ann = stored.see(await session.get_one(Account, 1))
         ann.amount = 11
-        sqlite.database.observers.append(sent.append)
+        stored.database.observers.append(sent.append)
         with pytest.raises((UowError, TypeError)):
             answer = ATTEMPTS[attempt](session)
             if hasattr(answer, "__await__"):
@@ -71,15 +71,15 @@ async def test_names_are_looked_up_and_never_sent(sqlite: World, attempt: str) -
             ann.amount = 11
         await session.commit()
 
-    assert sqlite.rows()["ann@x.org"][1] == 11
-    assert len(sqlite.rows()) == 4
-    sqlite.assert_quiet()
+    assert stored.rows()["ann@x.org"][1] == 11
+    assert len(stored.rows()) == 4
+    stored.assert_quiet()
 
 
-async def test_values_are_only_values(sqlite: World) -> None:
+async def test_values_are_only_values(stored: World) -> None:
     """F66, F69: quotes, wildcards and SQL in values are stored, found and compared literally."""
     texts = [EVIL, "100%", "a_b", "c\\", "d!e", "[f]", "'g'", "%", "_", "!"]
-    async with Session(sqlite.database) as session:
+    async with Session(stored.database) as session:
         for number, text in enumerate(texts):
             session.add(Account(email=f"{number}@x.org", name=f"<{text}>", tags=[text]))
         await session.commit()
@@ -94,7 +94,7 @@ async def test_values_are_only_values(sqlite: World) -> None:
         savepoint = await (tx := await begin_transaction()).savepoint(EVIL)
         await tx.rollback_to(savepoint)
         await tx.commit()
-    sqlite.assert_quiet()
+    stored.assert_quiet()
 
 
 BAD: dict[str, tuple[str, Any]] = {
@@ -113,20 +113,20 @@ BAD: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-async def test_bad_value_in_a_unit(sqlite: World, bad: str) -> None:
+async def test_bad_value_in_a_unit(stored: World, bad: str) -> None:
     """F70-F73, F76: what cannot be stored exactly is refused unsent; mended, the unit goes on."""
     field, value = BAD[bad]
     if bad == "a circle in JSON":
         value = []
         value.append(value)
     sent: list[object] = []
-    async with Session(sqlite.database) as session:
-        ann = sqlite.see(await session.get_one(Account, 1))
+    async with Session(stored.database) as session:
+        ann = stored.see(await session.get_one(Account, 1))
         ann.amount = 11
-        good = sqlite.see(Account(email="new@x.org", name="New"))
+        good = stored.see(Account(email="new@x.org", name="New"))
         session.add(good)
         kept = getattr(good, field)
-        sqlite.database.observers.append(sent.append)
+        stored.database.observers.append(sent.append)
         with pytest.raises(ValidationError) as caught:
             setattr(good, field, value)
             await session.flush()
@@ -135,16 +135,16 @@ async def test_bad_value_in_a_unit(sqlite: World, bad: str) -> None:
         setattr(good, field, kept)
         await session.commit()
 
-    assert sqlite.rows()["ann@x.org"][1] == 11
-    assert "new@x.org" in sqlite.rows()
-    sqlite.assert_agrees()
-    sqlite.assert_quiet()
+    assert stored.rows()["ann@x.org"][1] == 11
+    assert "new@x.org" in stored.rows()
+    stored.assert_agrees()
+    stored.assert_quiet()
 
 
-async def test_more_parameters_than_the_store_takes(sqlite: World) -> None:
+async def test_more_parameters_than_the_store_takes(stored: World) -> None:
     """F77, trap 8: what is sent in parts is one unit; a clash in the last stores nothing."""
     keys = list(range(100_000))
-    async with Session(sqlite.database) as session:
+    async with Session(stored.database) as session:
         found = await session.find(Account, Account.id.in_(keys)).to_list()
         assert len(found) == 3
         clash = Account(email="ann@x.org", name="Clash")
@@ -152,7 +152,7 @@ async def test_more_parameters_than_the_store_takes(sqlite: World) -> None:
         session.add(clash)
         with pytest.raises(ConstraintError):
             await session.commit()
-        assert len(sqlite.rows()) == 4
+        assert len(stored.rows()) == 4
         assert len(session.new) == 12_001
         clash.email = "last@x.org"
         await session.commit()
@@ -160,17 +160,17 @@ async def test_more_parameters_than_the_store_takes(sqlite: World) -> None:
 
         assert len(ids) == 12_004
         assert None not in ids
-    assert len(sqlite.rows()) == 12_005
-    sqlite.assert_quiet()
+    assert len(stored.rows()) == 12_005
+    stored.assert_quiet()
 
 
-async def test_secrets_stay_where_they_are(sqlite: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_secrets_stay_where_they_are(stored: World, caplog: pytest.LogCaptureFixture) -> None:
     """F78: no error, log or repr shows a value that a user stored."""
     secret = "hunter2-secret"
     shown: list[str] = []
-    sqlite.database.observers.append(lambda sent: shown.append(repr(sent)))
+    stored.database.observers.append(lambda sent: shown.append(repr(sent)))
     with caplog.at_level(logging.DEBUG):
-        async with Session(sqlite.database) as session:
+        async with Session(stored.database) as session:
             session.add_all(
                 [
                     Account(email=secret, name=secret, tags=[secret]),
@@ -205,4 +205,4 @@ async def test_secrets_stay_where_they_are(sqlite: World, caplog: pytest.LogCapt
 
     assert secret not in "\n".join(shown)
     assert secret not in caplog.text
-    sqlite.assert_quiet()
+    stored.assert_quiet()

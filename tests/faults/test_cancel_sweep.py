@@ -4,98 +4,72 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.faults.models import Account
+from tests.faults.mysql import mysql_world
+from tests.faults.postgresql import Outside, postgresql_world
 from tests.faults.programs import PROGRAMS, Program
-from tests.faults.steps import WAYS, Run, run_cancelled
+from tests.faults.steps import WAYS, run_cancelled
+from tests.faults.sweeps import check, results
 from tests.faults.world import (
-    Rows,
     World,
     assert_nothing_left,
     memory_world,
     sqlite_world,
     threads_and_files,
 )
-from uow import Outcome, Session
+from uow import Session
 from uow.drivers.memory import CallBack, Delay
 
 pytestmark = pytest.mark.anyio
 
 ways = pytest.mark.parametrize(("anyio_backend", "how"), WAYS)
 programs = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-stores = pytest.mark.parametrize("store", ["sqlite", "memory"])
+stores = pytest.mark.parametrize("store", ["sqlite", "memory", "postgresql", "mariadb", "mysql"])
 
 
-@asynccontextmanager
-async def opened(store: str, folder: Path) -> AsyncIterator[World]:
-    """A world with its first rows; nothing is left of it in the end."""
-    before = threads_and_files()
-    world = memory_world() if store == "memory" else sqlite_world(folder)
-    async with world.database:
-        await world.create()
-        yield world
-        world.objects.clear()
-    assert_nothing_left(before)
-
-
-async def results(world: World, program: Program) -> tuple[Rows, Rows]:
-    """The rows before and after a run that nothing disturbs."""
-    world.reset()
-    before = world.rows()
-    await program(world)
-    world.assert_quiet()
-    world.assert_agrees()
-    after = world.rows()
-
-    assert after != before
-    return before, after
-
-
-async def check(world: World, run: Run, outcome: list[Session], allowed: tuple[Rows, Rows]) -> None:
-    """Everything that must be true after a run that was cancelled."""
-    before, after = allowed
-    world.assert_quiet()
-    rows = world.rows()
-
-    assert run.error is None
-    assert rows in allowed
-    if run.cancelled and rows == after != before:
-        assert outcome
-        assert outcome[-1].outcome is Outcome.APPLIED
-    world.assert_agrees()
-    async with Session(world.database) as session:
-        ann = await session.get_one(Account, 1)
-        ann.name = "still here"
-        await session.commit()
+Opens = Callable[[str], AbstractAsyncContextManager[World]]
 
 
 @pytest.fixture
-def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
-    """Every session that is entered."""
-    entered: list[Session] = []
-    enter = Session.__aenter__
+def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
+    """Opens a world with its first rows, of which nothing is left in the end."""
 
-    async def note(session: Session) -> Session:
-        entered.append(session)
-        return await enter(session)
+    @asynccontextmanager
+    async def opened(store: str) -> AsyncIterator[World]:
+        if store == "postgresql":
+            line: Outside = request.getfixturevalue("line")
+            line.ask("SELECT 1")  # what looks from outside stays open
+        if store in {"mariadb", "mysql"}:
+            request.getfixturevalue(f"{store}_line").ask("SELECT 1")
+        before = threads_and_files()
+        if store == "postgresql":
+            world: World = postgresql_world(request.getfixturevalue("line"))
+        elif store in {"mariadb", "mysql"}:
+            world = mysql_world(request.getfixturevalue(f"{store}_line"))
+        else:
+            world = memory_world() if store == "memory" else sqlite_world(tmp_path)
+        async with world.database:
+            await world.create()
+            yield world
+            world.objects.clear()
+        assert_nothing_left(before)
 
-    monkeypatch.setattr(Session, "__aenter__", note)
-    return entered
+    return opened
 
 
 @ways
 @stores
 @programs
 async def test_cancelled_at_any_await(
-    tmp_path: Path, store: str, how: str, program: Program, sessions: list[Session]
+    opens: Opens, store: str, how: str, program: Program, sessions: list[Session]
 ) -> None:
     """F01: whichever await is cancelled, a unit is stored whole or not at all, and all is clean."""
-    async with opened(store, tmp_path) as world:
+    async with opens(store) as world:
         allowed = await results(world, program)
         number = 0
         while True:
@@ -116,10 +90,10 @@ async def test_cancelled_at_any_await(
 @ways
 @programs
 async def test_cancelled_at_any_point_of_the_driver(
-    tmp_path: Path, how: str, program: Program, sessions: list[Session]
+    opens: Opens, how: str, program: Program, sessions: list[Session]
 ) -> None:
     """F01: the same for every point inside the driver, whichever task is there, COMMIT included."""
-    async with opened("memory", tmp_path) as world:
+    async with opens("memory") as world:
         allowed = await results(world, program)
         number = 0
         while True:
@@ -142,13 +116,13 @@ async def test_cancelled_at_any_point_of_the_driver(
 
 @ways
 @pytest.mark.parametrize("gap", [1, 2, 3])
-@pytest.mark.parametrize("store", ["sqlite", "memory"])
+@stores
 async def test_cancelled_again_while_cleaning_up(
-    tmp_path: Path, store: str, how: str, gap: int, sessions: list[Session]
+    opens: Opens, store: str, how: str, gap: int, sessions: list[Session]
 ) -> None:
     """F08: a second cancellation during the cleanup of the first changes nothing of all that."""
     program = PROGRAMS["one_of_everything"]
-    async with opened(store, tmp_path) as world:
+    async with opens(store) as world:
         allowed = await results(world, program)
         number = 0
         while True:
@@ -165,11 +139,11 @@ async def test_cancelled_again_while_cleaning_up(
 
 @ways
 async def test_cancelled_at_any_time_under_latency(
-    tmp_path: Path, how: str, sessions: list[Session]
+    opens: Opens, how: str, sessions: list[Session]
 ) -> None:
     """F02: the same by the clock, where every call of the driver takes its time; and soon."""
     program = PROGRAMS["one_of_everything"]
-    async with opened("memory", tmp_path) as world:
+    async with opens("memory") as world:
         allowed = await results(world, program)
         world.driver.faults.chaos(seed=1, rate=1.0, actions=[lambda: Delay(0.0004)])
         for tenth in range(400):

@@ -214,9 +214,9 @@ async def test_cancelled_in_reset_after_commit(memory: World, how: str, wait: De
 # -- F08
 
 
-async def test_keyboard_interrupt_in_a_block(sqlite: World) -> None:
+async def test_keyboard_interrupt_in_a_block(stored: World) -> None:
     """F08: KeyboardInterrupt rolls back once and comes out as itself."""
-    world = sqlite
+    world = stored
     with pytest.raises(KeyboardInterrupt):
         async with Session.begin(world.database) as session:
             session.add(world.see(new()))
@@ -249,9 +249,9 @@ async def test_stream_left_early(memory: World, in_transaction: bool) -> None:
         world.assert_quiet()
 
 
-async def test_loop_over_a_query_left_early(sqlite: World) -> None:
+async def test_loop_over_a_query_left_early(stored: World) -> None:
     """F09: a loop over a query that is left early holds no connection once the reader is gone."""
-    world = sqlite
+    world = stored
     async with Session(world.database) as session:
         async for _ in session.find(Account):
             break
@@ -318,9 +318,9 @@ async def test_outer_group_fails_while_a_sibling_flushes(memory: World) -> None:
     world.assert_quiet()
 
 
-async def test_errors_come_out_as_themselves(sqlite: World) -> None:
+async def test_errors_come_out_as_themselves(stored: World) -> None:
     """F11, V10: no call of a session wraps an error in a group that the user did not open."""
-    world = sqlite
+    world = stored
     with pytest.raises(ConstraintError):
         async with Session.begin(world.database) as session:
             session.add_all([new("a@x.org"), new("a@x.org")])
@@ -343,9 +343,9 @@ def sql_error() -> Any:
 # -- F12: life
 
 
-async def test_handed_on_between_operations(sqlite: World) -> None:
+async def test_handed_on_between_operations(stored: World) -> None:
     """F12: another task may go on with a session, and close it, between two operations."""
-    world = sqlite
+    world = stored
     session = Session(world.database)
 
     async def first() -> None:
@@ -506,9 +506,9 @@ async def test_closed_by_another_task_while_flushing(
     world.assert_quiet()
 
 
-async def test_child_task_does_not_inherit_the_session(sqlite: World) -> None:
+async def test_child_task_does_not_inherit_the_session(stored: World) -> None:
     """F14: a task started inside a session is told to open its own, also once that is over."""
-    world = sqlite
+    world = stored
     errors: list[BaseException] = []
     may_go_on = anyio.Event()
 

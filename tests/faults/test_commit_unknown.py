@@ -141,7 +141,7 @@ async def test_session_after_an_unknown_commit(memory: World, stored: bool) -> N
 # -- F56: what waits for a commit
 
 
-async def test_hooks_of_a_commit(memory: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_hooks_of_a_commit(stored: World, caplog: pytest.LogCaptureFixture) -> None:
     """F56: called once, in order, after a known commit; what one raises undoes nothing."""
     called: list[str] = []
 
@@ -153,7 +153,7 @@ async def test_hooks_of_a_commit(memory: World, caplog: pytest.LogCaptureFixture
         await anyio.lowlevel.checkpoint()
         called.append("waits")
 
-    async with Session(memory.database) as session:
+    async with Session(stored.database) as session:
         session.add(Account(email="new@x.org", name="New"))
         session.on_commit(lambda: called.append("first"))
         on_commit(fails)
@@ -167,7 +167,7 @@ async def test_hooks_of_a_commit(memory: World, caplog: pytest.LogCaptureFixture
         await session.commit()
     assert called == ["first", "fails", "waits"]
     assert "not the unit's fault" in caplog.text
-    assert "new@x.org" in memory.rows()
+    assert "new@x.org" in stored.rows()
 
 
 async def test_hooks_of_what_is_not_committed(memory: World) -> None:
@@ -195,10 +195,10 @@ async def test_hooks_of_what_is_not_committed(memory: World) -> None:
     assert called == ["kept", "after it"]
 
 
-async def test_hooks_wait_for_the_repaired_unit(memory: World) -> None:
+async def test_hooks_wait_for_the_repaired_unit(stored: World) -> None:
     """F56: a commit that failed keeps them for the commit that succeeds."""
     called: list[str] = []
-    async with Session(memory.database) as session:
+    async with Session(stored.database) as session:
         account = Account(email="ann@x.org", name="New")
         session.add(account)
         session.on_commit(lambda: called.append("done"))

@@ -6,14 +6,14 @@ import gc
 import random
 import re
 import warnings
-from typing import Any
+from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 from tests.faults.models import Account
-from tests.faults.world import World, memory_world, sqlite_world
+from tests.faults.world import World, memory_world
 from uow import (
     ConnectionLostError,
     Outcome,
@@ -46,32 +46,32 @@ async def forget(world: World, *, commit_first: bool) -> Account:
 
 
 @pytest.mark.parametrize("commit_first", [False, True])
-async def test_forgotten_session(sqlite: World, commit_first: bool) -> None:
+async def test_forgotten_session(stored: World, commit_first: bool) -> None:
     """F18: a session that is collected says where it was opened; its connection is free again."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        account = await forget(sqlite, commit_first=commit_first)
+        account = await forget(stored, commit_first=commit_first)
         gc.collect()
 
     assert [one.category for one in caught] == [ResourceWarning]
     assert re.search(r"test_concurrency\.py:\d+ was never closed", str(caught[0].message))
-    assert sqlite.database.pool.stats.in_use == 0
+    assert stored.database.pool.stats.in_use == 0
     assert state(account) is (State.DETACHED if commit_first else State.TRANSIENT)
-    assert ("new@x.org" in sqlite.rows()) is commit_first
-    async with Session(sqlite.database) as session:
+    assert ("new@x.org" in stored.rows()) is commit_first
+    async with Session(stored.database) as session:
         session.add(Account(email="later@x.org", name="Later"))
         await session.commit()
-    sqlite.assert_quiet()
+    stored.assert_quiet()
 
 
-async def test_database_closed_under_a_session(sqlite: World) -> None:
+async def test_database_closed_under_a_session(stored: World) -> None:
     """F39: a database closed under an open unit rolls it back; the session says what happened."""
-    session = Session(sqlite.database)
+    session = Session(stored.database)
     await session.__aenter__()
-    ann = sqlite.see(await session.get_one(Account, 1))
+    ann = stored.see(await session.get_one(Account, 1))
     ann.amount = 11
     await session.flush()
-    await sqlite.database.aclose(timeout=0.05)
+    await stored.database.aclose(timeout=0.05)
     with pytest.raises((PoolClosedError, ConnectionLostError)):
         await session.find(Account).to_list()
     with pytest.raises(PoolClosedError):
@@ -80,12 +80,14 @@ async def test_database_closed_under_a_session(sqlite: World) -> None:
     await session.aclose()
 
     assert ann.amount == 10
-    assert sqlite.rows()["ann@x.org"][1] == 10
+    assert stored.rows()["ann@x.org"][1] == 10
 
 
-async def test_second_session_on_the_only_connection(tmp_path: Any, anyio_backend: str) -> None:
+async def test_second_session_on_the_only_connection(
+    unopened: Callable[..., World], anyio_backend: str
+) -> None:
     """F42: a unit inside a unit on a pool of one is told who holds the connection."""
-    world = sqlite_world(tmp_path, pool_max=1, pool_timeout=0.1)
+    world = unopened(pool_max=1, pool_timeout=0.1)
     async with world.database:
         await world.create()
         async with Session(world.database) as outer:
@@ -99,9 +101,11 @@ async def test_second_session_on_the_only_connection(tmp_path: Any, anyio_backen
         world.assert_quiet()
 
 
-async def test_transfers_under_cancellation(tmp_path: Any, anyio_backend: str) -> None:
+async def test_transfers_under_cancellation(
+    unopened: Callable[..., World], anyio_backend: str
+) -> None:
     """F40, V13: money moved by many units at once, some cancelled, is neither made nor lost."""
-    world = sqlite_world(tmp_path, pool_max=3)
+    world = unopened(pool_max=3)
     choice = random.Random(7)
     done: dict[str, Outcome] = {}
 

@@ -114,10 +114,18 @@ class World:
         assert stats.size == stats.idle <= self.database.pool.max_size
         assert stats.waiting == 0
         assert stats.acquired == stats.released + stats.terminated
+        self._assert_closed(stats.size)
         with self.outside() as ask:
             ask("PRAGMA busy_timeout = 0")
             ask("BEGIN IMMEDIATE")
             ask("ROLLBACK")
+
+    def _assert_closed(self, size: int) -> None:
+        """What is given up is closed in its thread, which may need a moment, and ends then."""
+        deadline = time.monotonic() + 5
+        while sum(thread.name == "uow sqlite" for thread in threading.enumerate()) > size:
+            assert time.monotonic() < deadline, threading.enumerate()
+            time.sleep(0.001)
 
     def assert_agrees(self) -> None:
         """What the objects say of themselves is what is stored."""

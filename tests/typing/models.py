@@ -8,8 +8,10 @@ Lines that are wrong on purpose carry ignores, and an ignore that is not needed 
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, assert_type
 from uuid import UUID
 
@@ -17,9 +19,15 @@ import attrs
 
 from uow.expressions import ColumnExpression
 from uow.keys import uuid7
-from uow.mapping.columns import Column, Mapped
+from uow.mapping.columns import Column, Mapped, Sequence
 from uow.mapping.model import Model
-from uow.types import Array, Integer
+from uow.types import Array, EnumType, Integer
+
+
+class Kind(enum.Enum):
+    """Members that the store has a type for."""
+
+    A = "a"
 
 
 @attrs.define
@@ -65,6 +73,19 @@ class User(Model):
     name: str
     age: int | None = None
     created_at: datetime = Column(default="NOW()")
+
+
+class Ticket(Model):
+    """Numbers that the store gives."""
+
+    id: Mapped[int] = Column(primary_key=True, identity="always")
+    number: Mapped[int] = Column(sequence=Sequence("numbers", start=100))
+    place: Mapped[IPv4Address | IPv6Address | None] = Column(default=None)
+    kind: Mapped[Kind] = Column(type=EnumType(Kind, native=True), default=Kind.A)
+    doubled: Mapped[int] = Column(generated="number * 2", virtual=True)
+    owner_id: Mapped[int] = Column(
+        foreign_key=Author.id, unique=True, deferrable=True, initially="immediate"
+    )
 
 
 class Stamped(Model):
@@ -117,6 +138,8 @@ def constructors_are_typed() -> None:
     Book(id=uuid7(), author_id=1, title="x", price=Decimal(1), tags=["a"], size=Size(1.0))
     User(name="x", age=3)
     Note(id=1, text="x")
+    Ticket(owner_id=1)
+    Ticket(owner_id=1, place=IPv4Address("1.2.3.4"), kind=Kind.A)
 
 
 def wrong_constructors() -> None:
@@ -134,6 +157,9 @@ def wrong_constructors() -> None:
 def what_the_store_makes_is_no_parameter() -> None:
     """Numbered keys, server defaults, versions and generated columns are no parameters."""
     Author(id=1, email="a", name="b")  # type: ignore[call-arg]
+    Ticket(id=1, owner_id=1)  # type: ignore[call-arg]
+    Ticket(number=1, owner_id=1)  # type: ignore[call-arg]
+    Ticket(doubled=1, owner_id=1)  # type: ignore[call-arg]
     Author(joined=datetime.now(), email="a", name="b")  # type: ignore[call-arg]  # noqa: DTZ005
     Author(version=1, email="a", name="b")  # type: ignore[call-arg]
     Author(upper="A", email="a", name="b")  # type: ignore[call-arg]
@@ -149,6 +175,32 @@ def fields_are_typed(author: Author, book: Book) -> None:
     author.age = "x"  # type: ignore[assignment]
     author.nme = "x"  # type: ignore[attr-defined]
     book.tags.append(1)  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Address:
+    """A value of several columns."""
+
+    street: str
+
+
+class Shop(Model):
+    """A required value in columns, and one that may be missing."""
+
+    id: Mapped[int] = Column(primary_key=True)
+    home: Mapped[Address] = Column(prefix="home_")
+    second: Mapped[Address | None] = Column(prefix="second_", default=None)
+
+
+def values_of_several_columns() -> None:
+    """They are given, read and set as values of their class."""
+    shop = Shop(id=1, home=Address("a"))
+    assert_type(shop.home, Address)
+    assert_type(shop.second, Address | None)
+    shop.second = Address("b")
+    Shop(id=1)  # type: ignore[call-arg]
+    Shop(id=1, home="a")  # type: ignore[arg-type]
+    shop.home = None  # type: ignore[assignment]
 
 
 class Wrong(Model):
@@ -184,3 +236,29 @@ def attrs_functions(author: Author) -> None:
 def anything(value: Any) -> None:
     """What is not typed stays so."""
     Author(**value)
+
+
+class Animal(Model):
+    """The root of a hierarchy."""
+
+    id: Mapped[int] = Column(primary_key=True, auto_increment=True)
+    kind: Mapped[str] = Column(discriminator=True)
+    name: Mapped[str]
+
+
+class Dog(Animal):
+    """A child."""
+
+    age: Mapped[int]
+
+
+def children() -> None:
+    """They have the fields of their parents; what tells the class is given to none."""
+    dog = Dog(name="a", age=3)
+    assert_type(dog.kind, str)
+    assert_type(dog.name, str)
+    assert_type(dog.age, int)
+    assert_type(Dog.age, ColumnExpression[int])
+    assert_type(Dog.name, ColumnExpression[str])
+    Dog(name="a")  # type: ignore[call-arg]
+    Dog(name="a", age=1, kind="x")  # type: ignore[call-arg]

@@ -13,6 +13,7 @@ from uow.expressions import (
     Expression,
     Function,
     Label,
+    Literal,
     OrderTerm,
     and_,
     case,
@@ -27,12 +28,15 @@ from uow.mapping.model import Model
 from uow.query.builder import Query, RowQuery
 from uow.query.executable import Executable
 from uow.query.executor import Executor
+from uow.query.named import CommonTableExpression, Subquery
+from uow.query.pages import Page
 from uow.query.rows import Row
 from uow.query.select import SelectStatement, select
 from uow.query.sources import aliased
 from uow.query.sql import sql
 from uow.query.writes import InsertStatement, delete, insert, insert_many, update
 from uow.statement import Statement
+from uow.types import Array
 
 
 class Author(Model):
@@ -128,6 +132,49 @@ async def queries_have_types(executor: Executor) -> None:
             assert_type(author, Author)
 
 
+async def pages_and_plans_have_types(executor: Executor) -> None:
+    """A page holds what the query gives; cursors and plans are texts."""
+    query = Query(Author, executor).order_by(Author.name)
+    page = await query.page(size=50, after=None)
+    assert_type(page, Page[Author])
+    assert_type(page.items, list[Author])
+    assert_type(page.next, str | None)
+    rows = await query.select(Author.id, Author.name).page(50, before=page.previous)
+    assert_type(rows.items, list[Row[int, str]])
+    assert_type(await query.explain(analyze=True), str)
+    assert_type(query.for_update(of=Author, read=True, skip_locked=True), Query[Author])
+    async with query.stream(batch_size=10) as authors:
+        assert_type([author async for author in authors], list[Author])
+
+
+async def queries_of_queries_have_types(executor: Executor) -> None:
+    """A set operation is of what its first query is; named queries have columns of any type."""
+    query = Query(Author, executor)
+    assert_type(query.union(query.filter(Author.active)).limit(3), Query[Author])
+    assert_type(select(Author.id).except_(select(Book.author_id)), SelectStatement[Row[int]])
+    recent = query.cte("recent")
+    assert_type(recent, CommonTableExpression)
+    assert_type(recent.c.id, ColumnExpression[Any])
+    assert_type(query.subquery(), Subquery)
+    assert_type(Query(aliased(Author, recent), executor), Query[Author])
+    assert_type(query.join(recent, recent.c.id == Author.id), Query[Author])
+    tree = select(Author.id).cte("tree", recursive=True)
+    assert_type(tree.union_all(select(tree.c.id)), CommonTableExpression)
+    author = aliased(Author, recent, "author")
+    assert_type(author.name, ColumnExpression[str])
+
+
+def windows_have_types() -> None:
+    """A window changes nothing of what a function gives."""
+    assert_type(func.row_number().over(order_by=Author.name), Function[int])
+    assert_type(
+        func.lag(Author.name).over(partition_by=[Author.age], order_by=-Author.joined),
+        Function[str | None],
+    )
+    assert_type(func.max(Author.id).over(order_by=Author.id, rows=(-1, None)), Function[int | None])
+    assert_type(func.count().filter(Author.active, Author.age > 3), Function[int])
+
+
 async def rows_have_types(executor: Executor) -> None:
     """Rows unpack with types; their attributes are reachable."""
     rows = Query(Author, executor).select(Author.id, Author.name)
@@ -155,6 +202,20 @@ def statements_have_types() -> None:
     changed: Executable[int] = update(Author).set({Author.age: 1}).where(Author.id == 3)
     returned: Executable[list[Row[int]]] = delete(Author).all().returning(Author.id)
     raw: Executable[Any] = sql("SELECT {id}", id=3)
+    assert_type(literal([1, 2], Array(int)), Literal[list[int]])
+    assert_type(literal(1), Literal[int])
     assert_type(changed.compile("sqlite"), Statement)
     del returned, raw
+    assert_type(
+        insert(Author).from_select([Author.name, "age"], select(Author.name, Author.age)),
+        InsertStatement[int],
+    )
+    insert(Author).on_conflict(constraint="authors_name").nothing()
     insert(Author).on_conflict(Author.id).update({Author.name: excluded(Author.name)})
+
+
+async def classes_of_hierarchies(executor: Executor) -> None:
+    """A query for a class gives objects of that class, whichever below it are kept."""
+    query = Query(Author, executor).of_type(Author).with_children(False)
+    assert_type(query, Query[Author])
+    assert_type(await query.to_list(), list[Author])

@@ -5,10 +5,21 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import ipaddress as ip
 import sys
 import typing
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, TypedDict, Union
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    Union,
+)
 from uuid import UUID
 
 import attrs
@@ -18,6 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uow import types as t
+from uow.errors import MappingError
 from uow.values import (
     Range,
     check_value,
@@ -63,6 +75,14 @@ class Options(TypedDict):
 NAIVE = dt.datetime(2024, 1, 1)  # noqa: DTZ001 - one side of the rule
 AWARE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 UserId = NewType("UserId", int)
+
+
+class Spot(NamedTuple):
+    """A row of fields."""
+
+    x: int | None
+    y: float
+
 
 BAD: list[tuple[t.ColumnType, object, str]] = [
     (t.Integer(), True, "expected int, got bool"),  # F72
@@ -121,6 +141,21 @@ BAD: list[tuple[t.ColumnType, object, str]] = [
     (t.EnumType(Color), Level.LOW, "expected Color, got Level"),
     (t.Array(int), 3, "expected list, got int"),
     (t.Array(int), [1, "x"], "at [1]: expected int, got str"),
+    (t.Array(t.Array(int)), [[1], [1, 2]], "arrays of the same length"),
+    (t.Array(t.Array(int)), [[1], None], "arrays of the same length"),
+    (t.Array(t.Array(int)), [[]], "an empty array in an array"),
+    (t.Array(t.Array(t.Array(int))), [[[1], [2]], [[1, 2], [3, 4]]], "arrays of the same length"),
+    (t.IpAddress(), "1.2.3.4", "expected IPv4Address or IPv6Address, got str"),
+    (t.IpAddress(4), ip.ip_address("::1"), "expected IPv4Address, got IPv6Address"),
+    (t.IpAddress(), ip.ip_interface("1.2.3.4/8"), "got IPv4Interface"),
+    (t.IpAddress(), ip.IPv6Address("fe80::1%eth0"), "an address with a zone"),
+    (t.IpInterface(6), ip.ip_address("::1"), "expected IPv6Interface, got IPv6Address"),
+    (t.IpNetwork(), ip.ip_address("::1"), "expected IPv4Network or IPv6Network"),
+    (t.Native("x", int), True, "expected int, got bool"),
+    (t.Native("x", str), "a\0", "NUL"),
+    (t.Native("x", str), b"", "expected str, got bytes"),
+    (t.Composite(Spot), (1,), "expected Spot, got tuple"),
+    (t.Composite(Spot), Spot("x", 0), "at .x: expected int, got str"),  # type: ignore[arg-type]
     (t.RangeType(int), (1, 2), "expected Range, got tuple"),
     (t.RangeType(int), Range("a", "b"), "expected int, got str"),
 ]
@@ -138,6 +173,12 @@ def test_refused(type_: t.ColumnType, value: object, message: str) -> None:
 GOOD: list[tuple[t.ColumnType, object, object]] = [
     (t.Integer(), 2**63 - 1, 2**63 - 1),
     (t.Integer(), -(2**63), -(2**63)),
+    (t.Array(t.Array(int)), ((1, None), (3, 4)), [[1, None], [3, 4]]),
+    (t.Array(t.Array(int)), [], []),
+    (t.IpAddress(), ip.ip_address("::1"), ip.ip_address("::1")),
+    (t.IpNetwork(4), ip.ip_network("10.0.0.0/8"), ip.ip_network("10.0.0.0/8")),
+    (t.Native("x"), (1, 2), (1, 2)),
+    (t.Composite(Spot), Spot(1, 2), Spot(1, 2.0)),
     (t.Integer(), 0, 0),
     (t.Integer(), Level.LOW, 1),
     (t.Float(), 3, 3.0),
@@ -203,36 +244,36 @@ def test_decimals_are_exact(value: Decimal) -> None:
 
 JSON_BAD: list[tuple[Any, object, str]] = [
     (None, float("nan"), "JSON holds no NaN and no infinity"),  # F73, trap 34
-    (None, {"a": [1, {"b": float("-inf")}]}, "at $.a[1].b: JSON holds no NaN"),
+    (None, {"a": [1, {"b": float("-inf")}]}, "at .a[1].b: JSON holds no NaN"),
     (None, {1: 2}, "JSON keys are str, got int"),
     (None, {"a\0": 2}, "text with a NUL character"),
-    (None, ["\ud800"], "at $[0]: text with a lone surrogate"),
+    (None, ["\ud800"], "at [0]: text with a lone surrogate"),
     (None, object(), "expected a JSON value, got object"),
-    (None, {"a": {1, 2}}, "at $.a: expected a JSON value, got set"),
-    (list[int], [True], "at $[0]: expected int, got bool"),
+    (None, {"a": {1, 2}}, "at .a: expected a JSON value, got set"),
+    (list[int], [True], "at [0]: expected int, got bool"),
     (list[int], {}, "expected list, got dict"),
-    (dict[str, int], {"a": "x"}, "at $.a: expected int, got str"),
+    (dict[str, int], {"a": "x"}, "at .a: expected int, got str"),
     (dict[str, int], [], "expected dict, got list"),
     (dict, 3, "expected dict, got int"),
-    (list[int | None], ["x"], "at $[0]: expected int, got str"),
+    (list[int | None], ["x"], "at [0]: expected int, got str"),
     (set[int], [1], "expected set, got list"),
     (tuple[int, str], (1,), "expected a tuple of 2, got tuple"),
-    (tuple[int, str], (1, 2), "at $[1]: expected str, got int"),
+    (tuple[int, str], (1, 2), "at [1]: expected str, got int"),
     (tuple[int, ...], [1], "expected tuple, got list"),
     (Literal["a", 1], "b", "expected one of the literals, got str"),
     (Literal["a", 1], True, "expected one of the literals, got bool"),
     (Literal["a", 1], [], "expected one of the literals, got list"),
     (list[int | str], [1.5], "expected int | str, got float"),
-    (Size, Size(float("nan")), "at $.width: JSON holds no NaN"),
-    (Size, Size(1.0, [Size("x")]), "at $.parts[0].width: expected float, got str"),  # type: ignore[arg-type]
+    (Size, Size(float("nan")), "at .width: JSON holds no NaN"),
+    (Size, Size(1.0, [Size("x")]), "at .parts[0].width: expected float, got str"),  # type: ignore[arg-type]
     (Size, {"width": 1.0}, "expected Size, got dict"),
-    (Place, Place(3), "at $.name: expected str, got int"),  # type: ignore[arg-type]
-    (Model, Model(ratio=float("nan")), "at $.ratio: JSON holds no NaN"),
+    (Place, Place(3), "at .name: expected str, got int"),  # type: ignore[arg-type]
+    (Model, Model(ratio=float("nan")), "at .ratio: JSON holds no NaN"),
     (Options, {"b": "x"}, "the key 'a' is missing"),
-    (Options, {"a": "x"}, "at $.a: expected int, got str"),
+    (Options, {"a": "x"}, "at .a: expected int, got str"),
     (Options, {"a": 1, "c": 2}, "a key the type does not have"),
     (Options, [], "expected Options, got list"),
-    (list[dt.datetime], ["x"], "at $[0]: expected datetime, got str"),
+    (list[dt.datetime], ["x"], "at [0]: expected datetime, got str"),
     (list[None], [1], "expected None, got int"),
 ]
 
@@ -296,12 +337,14 @@ def test_json_cycle() -> None:
     deep: Any = []
     for _ in range(101):
         deep = [deep]
-    for value in (loop, deep):
-        with pytest.raises(ValueError, match="more than 100 levels, or a cycle"):
-            check_value(t.Json(None), value)
+    with pytest.raises(ValueError, match=r"^at \[0\]: a cycle, which JSON cannot hold$"):
+        check_value(t.Json(None), loop)
+    with pytest.raises(ValueError, match="more than 100 levels"):
+        check_value(t.Json(None), deep)
+    assert check_value(t.Json(None, max_depth=102), deep) == deep
     size = Size(1.0)
     size.parts.append(size)
-    with pytest.raises(ValueError, match="more than 100 levels"):
+    with pytest.raises(ValueError, match=r"^at \.parts\[0\]: a cycle"):
         check_value(t.Json(Size), size)
 
     assert check_value(t.Json(None), deep[0][0])
@@ -320,6 +363,10 @@ HINTS: list[tuple[Any, t.ColumnType, bool]] = [
     (dt.timedelta, t.Interval(), False),
     (UUID, t.Uuid(), False),
     (Color, t.EnumType(Color), False),
+    (ip.IPv4Address, t.IpAddress(4), False),
+    (ip.IPv6Interface | None, t.IpInterface(6), True),
+    (ip.IPv4Network | ip.IPv6Network, t.IpNetwork(), False),
+    (Union[ip.IPv4Address, ip.IPv6Address, None], t.IpAddress(), True),  # noqa: UP007
     (int | None, t.Integer(), True),
     (Optional[str], t.Text(), True),  # noqa: UP045 - the other spelling
     (Union[None, str], t.Text(), True),  # noqa: UP007 - the other spelling
@@ -390,8 +437,13 @@ def test_types_of_items() -> None:
     assert t.Array(str).item == t.Text()
     assert t.Array(t.Text(5)).item == t.Text(5)
     assert t.column_type(t.Text) == t.Text()
+    assert t.Array(Range[int]).item == t.RangeType(t.Integer())
+    assert t.RangeType(int) == t.column_type(Range[int])
+    for make in (lambda: t.Array(object), lambda: t.RangeType(list[int]), lambda: t.Array(Range)):
+        with pytest.raises(MappingError, match="item of an array or a range"):
+            make()
     with pytest.raises(TypeError, match="is not a column type"):
-        t.Array(object)
+        t.column_type(object)
 
 
 def test_checks_are_made_once() -> None:

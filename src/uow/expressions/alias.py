@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from uow.expressions.protocols import TableSource
+from uow.expressions.protocols import Selectable, TableSource
 
 __all__ = ["TableAlias"]
 
@@ -16,13 +16,18 @@ class TableAlias:
     Attributes:
         mapper: whose table.
         alias: the name; None lets the dialect give one, the same for the same tree.
+        rows: a query, or an item of WITH, whose rows stand for those of the table; None for the
+            table itself.
     """
 
-    __slots__ = ("alias", "mapper")
+    __slots__ = ("alias", "mapper", "rows")
 
-    def __init__(self, mapper: TableSource, alias: str | None) -> None:
+    def __init__(
+        self, mapper: TableSource, alias: str | None, rows: Selectable | None = None
+    ) -> None:
         self.mapper: Any = mapper
         self.alias = alias
+        self.rows = rows
 
     def __repr__(self) -> str:
         return f"<TableAlias {self.mapper!r} {self.alias or ''}>"

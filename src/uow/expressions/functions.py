@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, final
 
-from uow.errors import QueryError
-from uow.expressions.literals import FLOAT, INTEGER, NUMERIC, TEXT
+from uow.errors import QueryError, ValidationError
+from uow.expressions.literals import FLOAT, INTEGER, NUMERIC, TEXT, target_type
 from uow.expressions.nodes import (
     Case,
     ColumnExpression,
@@ -26,6 +26,7 @@ from uow.expressions.nodes import (
 )
 from uow.expressions.protocols import SupportsSelect
 from uow.types import ColumnType, Date, DateTime, Float, Integer, Interval, Numeric
+from uow.values import check_value
 
 __all__ = ["Functions", "and_", "case", "excluded", "exists", "func", "literal", "not_", "or_"]
 
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 _NOW: Final = DateTime()
 _TODAY: Final = Date()
+_MOST_ROWS: Final = 2**31 - 1
 
 
 @final
@@ -123,6 +125,57 @@ class Functions:
     def floor(self, number: Expression[T]) -> Function[T]:
         """Round down to a whole number."""
         return Function("floor", (_unlabelled(number),), number.type)
+
+    # Rows around a row: these need `.over(...)`
+
+    def row_number(self) -> Function[int]:
+        """Number the rows, from 1."""
+        return Function("row_number", (), INTEGER)
+
+    def rank(self) -> Function[int]:
+        """Give the place in the order; equal rows share one, and the next ones leave a gap."""
+        return Function("rank", (), INTEGER)
+
+    def dense_rank(self) -> Function[int]:
+        """Give the place in the order; equal rows share one, without gaps."""
+        return Function("dense_rank", (), INTEGER)
+
+    def percent_rank(self) -> Function[float]:
+        """Give the place in the order as a share, from 0 to 1."""
+        return Function("percent_rank", (), FLOAT)
+
+    def cume_dist(self) -> Function[float]:
+        """Give the share of the rows that come before or are equal."""
+        return Function("cume_dist", (), FLOAT)
+
+    def ntile(self, count: int) -> Function[int]:
+        """Cut the rows into so many parts of about one size; give the number of the part."""
+        return Function("ntile", (_position("ntile", count, 1),), INTEGER)
+
+    def lag(
+        self, value: Expression[T], offset: int = 1, default: object = None
+    ) -> Function[T | None]:
+        """Give the value of the row so many rows before; `default` where there is none."""
+        return _shifted("lag", value, offset, default)
+
+    def lead(
+        self, value: Expression[T], offset: int = 1, default: object = None
+    ) -> Function[T | None]:
+        """Give the value of the row so many rows after; `default` where there is none."""
+        return _shifted("lead", value, offset, default)
+
+    def first_value(self, value: Expression[T]) -> Function[T | None]:
+        """Give the value of the first row of the frame."""
+        return Function("first_value", (_unlabelled(value),), value.type)
+
+    def last_value(self, value: Expression[T]) -> Function[T | None]:
+        """Give the value of the last row of the frame, which ends here unless it is said."""
+        return Function("last_value", (_unlabelled(value),), value.type)
+
+    def nth_value(self, value: Expression[T], position: int) -> Function[T | None]:
+        """Give the value of the row of the frame at a position, counted from 1."""
+        args = (_unlabelled(value), _position("nth_value", position, 1))
+        return Function("nth_value", args, value.type)
 
     # Any type
 
@@ -233,10 +286,28 @@ def not_(condition: Expression[bool] | Expression[bool | None]) -> Expression[bo
     return Not(as_condition(condition, "not_"))
 
 
-def literal(value: T) -> Literal[T]:
-    """Make an expression of a plain value, to be bound."""
-    found: Literal[Any] = literal_beside(value, None, None)
-    return found
+def literal(value: T, type: ColumnType | type[Any] | None = None) -> Literal[T]:  # noqa: A002
+    """Make an expression of a plain value, to be bound.
+
+    Args:
+        value: the value.
+        type: the column type to bind it as, or the Python class for one: `Array(int)`,
+            `Integer(16)`, `Decimal`. By default what the class of the value says, which for a
+            list is JSON.
+
+    Raises:
+        ValidationError: the value does not fit the type.
+        QueryError: there is no such type, or a value of that class cannot be stored.
+    """
+    if type is None:
+        found: Literal[Any] = literal_beside(value, None, None)
+        return found
+    column_type = target_type(type, "literal")
+    try:
+        checked: Any = None if value is None else check_value(column_type, value)
+    except ValueError as error:
+        raise ValidationError(f"literal: {error}") from error
+    return Literal(checked, column_type)
 
 
 def excluded(column: Expression[T]) -> Excluded[T]:
@@ -260,6 +331,20 @@ def _unlabelled(value: Expression[T]) -> Expression[T]:
 
 def _beside(value: object, type_: ColumnType) -> Expression[Any]:
     return value if is_expression(value) else literal_beside(value, type_, None)
+
+
+def _position(name: str, count: object, least: int) -> Literal[int]:
+    if type(count) is not int or not least <= count <= _MOST_ROWS:
+        raise QueryError(f"{name} takes a whole number, {least} at least")
+    return Literal(count, INTEGER)
+
+
+def _shifted(name: str, value: Expression[T], offset: int, default: object) -> Function[T | None]:
+    value = _unlabelled(value)
+    args: tuple[Expression[Any], ...] = (value, _position(name, offset, 0))
+    if default is not None:
+        args = (*args, as_expression(default, value))
+    return Function(name, args, value.type)
 
 
 def _alike(name: str, first: Expression[Any], *others: object) -> Function[Any]:

@@ -26,6 +26,7 @@ from uow.types import (
     Time,
     Uuid,
     column_type,
+    scalar_type,
 )
 from uow.values import Range, check_text, check_value
 
@@ -108,6 +109,9 @@ def type_of_value(value: object) -> ColumnType:
     for base in _BASES:
         if isinstance(value, base):
             return _PLAIN[base]
+    found = scalar_type(class_)  # addresses and networks
+    if found is not None:
+        return found
     raise QueryError(f"a {class_.__name__} cannot be a value in a query")
 
 
@@ -184,8 +188,8 @@ def json_key(key: object) -> str | int:
     raise QueryError(f"a JSON path has text keys and whole indexes, not a {type(key).__name__}")
 
 
-def target_type(to: ColumnType | type[Any]) -> ColumnType:
-    """Tell the column type that `cast` was asked for.
+def target_type(to: ColumnType | type[Any], place: str = "cast") -> ColumnType:
+    """Tell the column type that `cast` or `literal` was asked for.
 
     Raises:
         QueryError: no column can hold that class.
@@ -195,4 +199,4 @@ def target_type(to: ColumnType | type[Any]) -> ColumnType:
     try:
         return column_type(to)
     except TypeError as error:
-        raise QueryError(f"cast: {error}") from error
+        raise QueryError(f"{place}: {error}") from error

@@ -7,9 +7,9 @@ what they stand beside; dialects bind them and never write them into text.
 
 Operators on `Expression` build nodes, and every node is an `Expression`, so they stand together:
 
-    comparisons   Compare IsNull In InSubquery Between Like Contains      (all `Condition`s)
-    logic         And Or Not TruthValue Exists
-    values        ColumnExpression Literal Arithmetic Negative Function Case Cast JsonPath
+    comparisons   Compare IsNull In InSubquery Between Like Contains RawFilter  (`Condition`s)
+    logic         And Or Not TruthValue Exists Restated
+    values        ColumnExpression FieldPath Literal Arithmetic Negative Function Case Cast JsonPath
                   ScalarSubquery Excluded RowValue Label
     order         OrderTerm
 """
@@ -17,7 +17,7 @@ Operators on `Expression` build nodes, and every node is an `Expression`, so the
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import (
     TYPE_CHECKING,
@@ -47,7 +47,8 @@ from uow.expressions.literals import (
 )
 from uow.expressions.patterns import SPECIAL, plain, rewritten
 from uow.expressions.protocols import ColumnLike, Selectable, SupportsSelect, TableSource
-from uow.types import Array, Boolean, ColumnType, Json, Text
+from uow.expressions.windows import SCALARS, WINDOW_FUNCTIONS, Bounds, Window, frame_of
+from uow.types import Array, Boolean, ColumnType, Json, LinkValue, Text
 
 __all__ = [
     "And",
@@ -62,6 +63,7 @@ __all__ = [
     "Excluded",
     "Exists",
     "Expression",
+    "FieldPath",
     "Function",
     "In",
     "InSubquery",
@@ -74,11 +76,15 @@ __all__ = [
     "Not",
     "Or",
     "OrderTerm",
+    "RawFilter",
+    "Restated",
     "RowValue",
     "ScalarSubquery",
     "TruthValue",
     "as_condition",
     "as_expression",
+    "as_order_term",
+    "as_plain",
     "is_expression",
     "literal_beside",
 ]
@@ -288,6 +294,11 @@ class Expression(Generic[T_co]):
         """Follow a path into a JSON value: a key of an object or an index of an array."""
         if self.type is not None and not isinstance(self.type, Json):
             raise QueryError(f"{self.display_name} is not JSON: it has no [{json_key(key)!r}]")
+        if isinstance(self, ColumnExpression | FieldPath) and is_of_document(self):
+            found = _stepped(self, json_key(key))
+            if found is None:
+                raise QueryError(f"{self.display_name} has no [{key!r}]")
+            return found
         if isinstance(self, JsonPath):
             return JsonPath(self.operand, (*self.path, json_key(key)))
         return JsonPath(self, (json_key(key),))
@@ -363,6 +374,10 @@ class ColumnExpression(Expression[T_co]):
                 self.column.mapper.resolve_types()
                 self.type = self.column.type
                 return self.type
+            if is_of_document(self) and isinstance(self.type, Json) and name[:2] != "__":
+                found = _stepped(self, name)
+                if found is not None:
+                    return found
             raise AttributeError(f"{self.display_name} is a column and has no attribute {name!r}")
 
     def __repr__(self) -> str:
@@ -372,6 +387,80 @@ class ColumnExpression(Expression[T_co]):
     def display_name(self) -> str:
         """`Class.field`."""
         return f"{self.column.mapper.name}.{self.column.attribute}"
+
+
+@final
+class FieldPath(Expression[T_co]):
+    """What stands at a place in a nested value of a document.
+
+    Attributes:
+        operand: the field that holds the value.
+        path: names as the store has them, and indexes, at least one.
+        names: the same as it was written, for messages.
+        hint: the type hint of what stands there.
+    """
+
+    __slots__ = ("hint", "names", "operand", "path")
+
+    def __init__(
+        self,
+        operand: ColumnExpression[Any],
+        path: tuple[str | int, ...],
+        names: tuple[str | int, ...],
+        hint: object,
+        type: ColumnType | None,  # noqa: A002
+    ) -> None:
+        self.type = type
+        self.operand = operand
+        self.path = path
+        self.names = names
+        self.hint = hint
+
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> object:
+            found = None if name[:2] == "__" else _stepped(self, name)
+            if found is None:
+                raise AttributeError(f"{self.display_name} has no field {name!r}")
+            return found
+
+    def __repr__(self) -> str:
+        return f"<{self.display_name}>"
+
+    @property
+    def display_name(self) -> str:
+        """`Class.field.member`."""
+        steps = (f"[{n}]" if isinstance(n, int) else f".{n}" for n in self.names)
+        return self.operand.display_name + "".join(steps)
+
+
+def is_of_document(expression: ColumnExpression[Any] | FieldPath[Any]) -> bool:
+    """Whether it reads from a document, and not from a row."""
+    column = expression.column if isinstance(expression, ColumnExpression) else None
+    if column is None:
+        return True
+    return getattr(column.mapper, "document", None) is not None
+
+
+def _stepped(
+    expression: ColumnExpression[Any] | FieldPath[Any], key: str | int
+) -> FieldPath[Any] | None:
+    path: tuple[str | int, ...] = ()
+    names: tuple[str | int, ...] = ()
+    if isinstance(expression, ColumnExpression):
+        operand: ColumnExpression[Any] = expression
+        hint = getattr(expression.type, "annotation", None)
+        if isinstance(expression.type, LinkValue):
+            hint = expression.type.field
+    else:
+        operand, path, names = expression.operand, expression.path, expression.names
+        hint = expression.hint
+    column: Any = operand.column
+    found = column.step_into(hint, key)
+    if found is None:
+        return None
+    stored, inner, type_ = found
+    return FieldPath(operand, (*path, stored), (*names, key), inner, type_)
 
 
 @final
@@ -580,6 +669,36 @@ class TruthValue(Condition):
 
 
 @final
+class RawFilter(Condition):
+    """A filter of a document store as a user wrote it, or as an operator of `uow.beanie` made it.
+
+    Attributes:
+        query: what the store is sent. Keys may be expressions, which stand for their paths; values
+            may be `Literal`s, which are encoded and never taken for operators.
+    """
+
+    __slots__ = ("query",)
+
+    def __init__(self, query: Mapping[Any, Any]) -> None:
+        self.type = BOOLEAN
+        self.query = query
+
+    def __repr__(self) -> str:
+        return "RawFilter()"
+
+
+class Restated(Condition):
+    """A condition that another API has a class of its own for, as `uow.beanie` has.
+
+    Wherever a condition is taken, it stands for its operand.
+    """
+
+    __slots__ = ("operand",)
+
+    operand: AnyExpression
+
+
+@final
 class Arithmetic(Expression[T_co]):
     """`left op right`.
 
@@ -628,9 +747,11 @@ class Function(Expression[T_co]):
         args: empty for `count(*)` and functions without arguments.
         type: what it gives.
         is_distinct: over distinct values (aggregates).
+        where: conditions; rows in which one does not hold are left out (aggregates).
+        window: what it is computed over; None for a plain call.
     """
 
-    __slots__ = ("args", "is_distinct", "name")
+    __slots__ = ("args", "is_distinct", "name", "where", "window")
 
     def __init__(
         self,
@@ -639,11 +760,15 @@ class Function(Expression[T_co]):
         type: ColumnType | None,  # noqa: A002
         *,
         is_distinct: bool = False,
+        where: tuple[AnyExpression, ...] = (),
+        window: Window | None = None,
     ) -> None:
         self.type = type
         self.name = name
         self.args = args
         self.is_distinct = is_distinct
+        self.where = where
+        self.window = window
 
     @property
     def display_name(self) -> str:
@@ -658,7 +783,60 @@ class Function(Expression[T_co]):
         """
         if not self.args:
             raise QueryError(f"{self.display_name} counts rows: name what must be distinct")
-        return Function(self.name, self.args, self.type, is_distinct=True)
+        self._refuse_windowed("distinct")
+        return Function(self.name, self.args, self.type, is_distinct=True, where=self.where)
+
+    def filter(self, *conditions: Expression[bool] | Expression[bool | None]) -> Function[T_co]:
+        """Aggregate over the rows for which all conditions hold.
+
+        Raises:
+            QueryError: it is no aggregate, or a condition is none.
+        """
+        if self.name in SCALARS or self.name in WINDOW_FUNCTIONS:
+            raise QueryError(f"{self.display_name} is no aggregate: it has no rows to filter")
+        self._refuse_windowed("filter")
+        found = tuple(as_condition(condition, "filter") for condition in conditions)
+        where = self.where + found
+        return Function(self.name, self.args, self.type, is_distinct=self.is_distinct, where=where)
+
+    def over(
+        self,
+        *,
+        partition_by: AnyExpression | Iterable[AnyExpression] | None = None,
+        order_by: AnyExpression | OrderTerm | Iterable[AnyExpression | OrderTerm] | None = None,
+        rows: Bounds | None = None,
+        range_: Bounds | None = None,
+        groups: Bounds | None = None,
+    ) -> Function[T_co]:
+        """Compute it for each row, over the rows around it.
+
+        Args:
+            partition_by: look at the rows in which these are equal; at all of them without it.
+            order_by: the order of the rows; `-Author.age` for the greatest first.
+            rows: the frame, in rows: `(-2, 0)` is the two before and the row itself, `(None, 0)`
+                all before. Without a frame it is all rows up to those equal in the order, and
+                without an order all rows.
+            range_: the frame, as distances in the one number that is ordered by.
+            groups: the frame, in groups of rows that are equal in the order.
+
+        Raises:
+            QueryError: the function looks at one row only, aggregates distinct values, or has a
+                window; or the frame is none.
+        """
+        if self.name in SCALARS:
+            raise QueryError(f"{self.display_name} looks at one row: it has no window")
+        if self.is_distinct:
+            raise QueryError(f"{self.display_name} over distinct values has no window")
+        self._refuse_windowed("over")
+        partition = tuple(as_plain(one, "partition_by") for one in _several(partition_by))
+        order = tuple(as_order_term(one, "order_by") for one in _several(order_by))
+        frame = frame_of(rows, range_, groups, is_ordered=bool(order))
+        window = Window(partition, order, frame)
+        return Function(self.name, self.args, self.type, where=self.where, window=window)
+
+    def _refuse_windowed(self, verb: str) -> None:
+        if self.window is not None:
+            raise QueryError(f"{self.display_name} has its window: {verb} comes before over")
 
 
 @final
@@ -846,12 +1024,48 @@ def _is_query(value: object) -> TypeGuard[SupportsSelect]:
     return type(value) not in PLAIN_CLASSES and isinstance(value, SupportsSelect)
 
 
-def as_condition(value: object, place: str) -> AnyExpression:
+def as_order_term(term: object, place: str) -> OrderTerm:
+    """Take an expression for a term of an order; a minus before it means descending.
+
+    Raises:
+        QueryError: it is neither.
+    """
+    if isinstance(term, OrderTerm):
+        return term
+    operand, is_descending = as_plain(term, place), False
+    while isinstance(operand, Negative):
+        operand, is_descending = operand.operand, not is_descending
+    return OrderTerm(operand, is_descending=is_descending)
+
+
+def _of_any(query: Any) -> Mapping[Any, Any]:
+    return query  # type: ignore[no-any-return]  # a Mapping, of which no more is known
+
+
+def as_plain(item: object, place: str) -> AnyExpression:
+    """Take an expression where a plain value would say nothing.
+
+    Raises:
+        QueryError: it is none.
+    """
+    if is_expression(item):
+        return item
+    raise QueryError(f"{place} takes expressions such as Author.age, not a {type(item).__name__}")
+
+
+def _several(given: object) -> Iterable[object]:
+    if given is None:
+        return ()
+    return cast("Iterable[object]", given) if isinstance(given, list | tuple) else (given,)
+
+
+def as_condition(value: object, place: str, *, is_raw: bool = False) -> AnyExpression:
     """Take what must be a condition.
 
     Args:
         value: what the caller gave.
         place: where, for the message.
+        is_raw: it may be a filter of a document store as that takes it, a dict.
 
     Raises:
         QueryError: it is a plain value, or an expression that is neither true nor false.
@@ -859,10 +1073,15 @@ def as_condition(value: object, place: str) -> AnyExpression:
     if is_expression(value):
         found = value
         if found.type is None or isinstance(found.type, Boolean):
-            return found.operand if isinstance(found, Label) else found
+            # No union of classes: it would be made anew by every condition.
+            if isinstance(found, Label) or isinstance(found, Restated):  # noqa: SIM101
+                return found.operand
+            return found
         raise QueryError(
             f"{place}: {found.display_name} is no condition; compare it with something"
         )
+    if is_raw and isinstance(value, Mapping):
+        return RawFilter(_of_any(value))
     if isinstance(value, bool):
         raise QueryError(
             f"{place}: a bool is no condition. Was an object's attribute compared where the "

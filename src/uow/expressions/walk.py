@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from uow.expressions.nodes import Expression, is_expression
+from uow.expressions.nodes import Expression, OrderTerm, is_expression
+from uow.expressions.windows import Window
 
 __all__ = ["walk"]
 
@@ -19,8 +20,14 @@ def walk(roots: Iterable[object]) -> Iterator[Expression[Any]]:
     pending.reverse()
     while pending:
         node = pending.pop()
-        if is_expression(node):
-            yield node
-            pending.extend(getattr(node, name) for name in reversed(type(node).__slots__))
-        elif type(node) is tuple:
+        if type(node) is tuple:
             pending.extend(reversed(cast("tuple[object, ...]", node)))
+        elif is_expression(node):
+            yield node
+            pending.extend(_below(node))
+        elif isinstance(node, OrderTerm | Window):
+            pending.extend(_below(node))
+
+
+def _below(node: Any) -> list[object]:
+    return [getattr(node, name) for name in reversed(node.__slots__)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, final, overload
 
 import attrs
@@ -13,7 +13,7 @@ from uow.types import ColumnType
 if TYPE_CHECKING:
     from uow.expressions import ColumnExpression
 
-__all__ = ["MISSING", "Column", "ColumnSpec", "Mapped", "Missing"]
+__all__ = ["MISSING", "Column", "ColumnSpec", "Mapped", "Missing", "Sequence"]
 
 T = TypeVar("T")
 
@@ -32,15 +32,39 @@ MISSING: Final = Missing.MISSING
 """Marks what was not given, where None would be a value."""
 
 
+@attrs.frozen
+class Sequence:
+    """A sequence of the store: numbers that several tables and programs may take from.
+
+    Attributes:
+        name: its name.
+        schema: the schema it is in, or None for the store's default.
+        start: the first number.
+        increment: the step from one number to the next.
+    """
+
+    name: str
+    schema: str | None = attrs.field(default=None, kw_only=True)
+    start: int = attrs.field(default=1, kw_only=True)
+    increment: int = attrs.field(default=1, kw_only=True)
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class ColumnSpec:
-    """The arguments of one `Column(...)`, as they were given."""
+    """The arguments of one `Column(...)`, as they were given.
+
+    Three of them say what others wrote: `index_options` what `Indexed` was given, `info` the
+    default that was pydantic's `Field(...)`, `link_options` what `link` was given.
+    `holds_rest` is the column for all that a document holds besides the fields of its class.
+    """
 
     default: object = MISSING
     default_factory: Callable[[], object] | None = None
     server_default: str | None = None
     primary_key: bool = False
     auto_increment: bool = False
+    identity: str | None = None
+    sequence: object = None
     unique: bool = False
     nullable: bool | None = None
     max_length: int | None = None
@@ -48,6 +72,7 @@ class ColumnSpec:
     on_delete: str | None = None
     on_update: str | None = None
     deferrable: bool = False
+    initially: str | None = None
     index: bool = False
     check: str | None = None
     type: object = None
@@ -58,13 +83,22 @@ class ColumnSpec:
     name: str | None = None
     version: bool = False
     generated: str | None = None
+    virtual: bool = False
     comment: str | None = None
+    prefix: str | None = None
+    index_options: Mapping[str, Any] | None = None
+    info: object = None
+    holds_rest: bool = False
+    link_options: Mapping[str, Any] | None = None
+    discriminator: bool = False
     init: bool = True
     unknown: tuple[str, ...] = ()
 
 
 _ARGUMENTS: Final = frozenset(
-    field.name for field in attrs.fields(ColumnSpec) if field.name != "unknown"
+    field.name
+    for field in attrs.fields(ColumnSpec)
+    if field.name not in {"holds_rest", "index_options", "info", "link_options", "unknown"}
 )
 
 
@@ -72,6 +106,8 @@ if TYPE_CHECKING:
     _Type = ColumnType | type[Any]
     # A string `"table.column"`, a column of a class, or a callable that answers one of them.
     _Target = str | ColumnExpression[Any] | Callable[[], object]
+    _Identity = Literal["always", "by default"]
+    _Initially = Literal["deferred", "immediate"]
 
 
 # The overloads say what type checkers must know: which columns are constructor parameters
@@ -90,6 +126,7 @@ def Column(
     on_delete: str | None = None,
     on_update: str | None = None,
     deferrable: bool = False,
+    initially: _Initially | None = None,
     index: bool = False,
     check: str | None = None,
     type: _Type | None = None,
@@ -116,6 +153,7 @@ def Column(
     on_delete: str | None = None,
     on_update: str | None = None,
     deferrable: bool = False,
+    initially: _Initially | None = None,
     index: bool = False,
     check: str | None = None,
     type: _Type | None = None,
@@ -129,12 +167,48 @@ def Column(
     init: Literal[True] = True,
 ) -> Any: ...
 @overload
+def Column(*, prefix: str, default: None) -> Any: ...
+@overload
+def Column(*, prefix: str, init: Literal[True] = True) -> Any: ...
+@overload
 def Column(
     *,
     auto_increment: Literal[True],
+    identity: _Identity | None = None,
+    sequence: str | Sequence | None = None,
     primary_key: bool = False,
     unique: bool = False,
     nullable: bool | None = None,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[False] = False,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    identity: _Identity,
+    primary_key: bool = False,
+    unique: bool = False,
+    nullable: bool | None = None,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[False] = False,
+) -> Any: ...
+@overload
+def Column(
+    *,
+    sequence: str | Sequence,
+    primary_key: bool = False,
+    unique: bool = False,
+    nullable: bool | None = None,
+    deferrable: bool = False,
+    initially: _Initially | None = None,
     index: bool = False,
     check: str | None = None,
     type: _Type | None = None,
@@ -154,6 +228,19 @@ def Column(
 @overload
 def Column(
     *,
+    discriminator: Literal[True],
+    max_length: int | None = None,
+    index: bool = False,
+    check: str | None = None,
+    type: _Type | None = None,
+    collation: str | None = None,
+    name: str | None = None,
+    comment: str | None = None,
+    init: Literal[False] = False,
+) -> Any: ...
+@overload
+def Column(
+    *,
     server_default: str,
     primary_key: bool = False,
     unique: bool = False,
@@ -163,6 +250,7 @@ def Column(
     on_delete: str | None = None,
     on_update: str | None = None,
     deferrable: bool = False,
+    initially: _Initially | None = None,
     index: bool = False,
     check: str | None = None,
     type: _Type | None = None,
@@ -178,6 +266,7 @@ def Column(
 def Column(
     *,
     generated: str,
+    virtual: bool = False,
     unique: bool = False,
     nullable: bool | None = None,
     max_length: int | None = None,
@@ -203,6 +292,7 @@ def Column(
     on_delete: str | None = None,
     on_update: str | None = None,
     deferrable: bool = False,
+    initially: _Initially | None = None,
     index: bool = False,
     check: str | None = None,
     type: _Type | None = None,
@@ -226,13 +316,19 @@ def Column(**arguments: Any) -> Any:  # noqa: N802 - read as a type in class bod
         server_default: SQL the store evaluates when no value is sent, as given.
         primary_key: the column is (part of) the key.
         auto_increment: the store numbers the rows (one integer key column).
+        identity: the same, and says whether a row may bring its number: `"by default"` it may,
+            with `"always"` a number that is given is refused.
+        sequence: the store numbers the rows from this sequence, a name or a `Sequence`, which is
+            made with the table. A store without sequences numbers a key by its own means.
         unique: no two rows hold the same value.
         nullable: whether NULL is allowed; by default what the type hint says.
         max_length: the longest text (characters) or bytes value.
         foreign_key: `"table.column"`, `Author.id`, or a callable that answers one of them.
         on_delete: `"cascade"`, `"set null"`, `"set default"`, `"restrict"` or `"no action"`.
         on_update: the same, when the referenced value changes.
-        deferrable: the foreign key is checked at commit, where the store can.
+        deferrable: the foreign key, or without one the unique constraint, is checked at commit,
+            where the store can.
+        initially: `"immediate"` for one that is checked at once unless the transaction defers it.
         index: make an index on the column alone.
         check: SQL that must hold for every row.
         type: the column type, where the hint does not say enough (`Array(str)`, `Integer(16)`).
@@ -242,8 +338,13 @@ def Column(**arguments: Any) -> Any:  # noqa: N802 - read as a type in class bod
         collation: the store's collation for a text column.
         name: the name in the store, if not the attribute's.
         version: the optimistic lock, counted up by every update.
+        discriminator: it tells the class of a row, as `Settings.discriminator` says too; no object
+            is given it.
         generated: SQL the store computes the column from.
+        virtual: the generated column is computed when it is read and not kept, where the store can.
         comment: a comment kept in the store's schema.
+        prefix: the field's value, of a frozen class, is kept in a column for each of its fields,
+            whose names begin with this.
         init: for type checkers only.
     """
     unknown = tuple(name for name in arguments if name not in _ARGUMENTS)

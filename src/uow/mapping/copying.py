@@ -24,8 +24,8 @@ def deepcopy_object(obj: Any, memo: dict[int, Any]) -> Any:
     mapper: Mapper = obj._uow_mapper
     made = mapper.new({})
     memo[id(obj)] = made
-    for name, value in copy.deepcopy(_values(mapper, obj), memo).items():
-        mapper.by_attribute[name].set_slot(made, value)
+    values = copy.deepcopy(_values(mapper, obj), memo)
+    mapper.put_all(made, [mapper.by_attribute[name] for name in values], [*values.values()])
     mapper.mark(made)
     if hasattr(obj, "__dict__"):
         made.__dict__.update(copy.deepcopy(obj.__dict__, memo))

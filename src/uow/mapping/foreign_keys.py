@@ -46,6 +46,7 @@ class ForeignKey:
         on_delete: the SQL action, or None.
         on_update: the SQL action, or None.
         deferrable: whether it is checked at commit, where the store can.
+        initially_deferred: whether that is so without the transaction asking for it.
         name: the constraint's name, or None.
     """
 
@@ -55,6 +56,7 @@ class ForeignKey:
     on_delete: str | None = None
     on_update: str | None = None
     deferrable: bool = False
+    initially_deferred: bool = True
     name: str | None = None
     _target_columns: tuple[MappedColumn, ...] | None = attrs.field(default=None, init=False)
 
@@ -74,6 +76,10 @@ class ForeignKey:
         """The mapper of the table referred to."""
         return self.target_columns[0].mapper
 
+    def point_at(self, columns: tuple[MappedColumn, ...]) -> None:
+        """Say what the target is, where it is known."""
+        self._target_columns = columns
+
     def forget(self) -> None:
         """Find the target anew on next use."""
         self._target_columns = None
@@ -87,7 +93,7 @@ class ForeignKey:
         if self._target_columns is not None:
             return
         targets = tuple(
-            self._find(column, reference)
+            self._find(column, reference).stored
             for column, reference in zip(self.columns, self.references, strict=True)
         )
         target = targets[0].mapper
@@ -108,7 +114,7 @@ class ForeignKey:
             names = ", ".join(other.attribute for other in targets)
             raise MappingError(
                 f"{self.columns[0]}: {target.name}({names}) is neither the key of "
-                f"{target.table_name!r} nor unique; a foreign key cannot refer to it"
+                f"{target.table_name!r} nor unique at all times; a foreign key cannot refer to it"
             )
         self._target_columns = targets
 
@@ -143,7 +149,10 @@ class ForeignKey:
                 "which no class maps (is its module imported?)"
             )
         found = target.by_name.get(name) or target.by_attribute.get(name)
-        if found is None:
+        for shared in target.shared_columns:
+            if found is None and name in (shared.name, shared.attribute):
+                found = shared
+        if found is None or found.stored.mapper.table_name != table_name:
             raise MappingError(
                 f"{column}: foreign_key={reference!r}, but {target.name} has no column {name!r}"
             )
@@ -152,7 +161,8 @@ class ForeignKey:
 
 def _is_unique(target: Mapper, columns: tuple[MappedColumn, ...]) -> bool:
     wanted = {column.attribute for column in columns}
-    sets = [target.key, *(unique.columns for unique in target.uniques)]
+    # Stores check a reference at once, so it cannot stand on what is checked later.
+    sets = [target.key, *(unique.columns for unique in target.uniques if not unique.deferrable)]
     sets.extend(i.columns for i in target.indexes if i.unique and i.where is None)
     return any(wanted == {column.attribute for column in unique} for unique in sets)
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
 import attrs
 
 from uow.mapping.columns import ColumnSpec, Mapped
+from uow.mapping.indexed import IndexMark
+from uow.mapping.pydantic_fields import is_field_info, spec_of_field_info
 from uow.types import ColumnType
 
 __all__ = ["Hint", "Scope", "annotations_of", "read_hint"]
@@ -24,12 +26,14 @@ class Hint:
     Attributes:
         type: the bare hint, `int | None` of `Mapped[int | None]`.
         is_column: whether it is a column's at all (ClassVar and Final are not).
-        specs: what `Annotated` carries for us: column specs and column types.
+        specs: what `Annotated` carries for us: column specs, column types, marks of indexes.
+        given: the hint with what `Annotated` says to others.
     """
 
     type: Any
     is_column: bool = True
-    specs: tuple[ColumnSpec | ColumnType, ...] = ()
+    specs: tuple[ColumnSpec | ColumnType | IndexMark, ...] = ()
+    given: Any = None
 
 
 class Scope:
@@ -60,8 +64,18 @@ class Scope:
         """Let go of the frame."""
         self._frame = None
 
-    def resolve(self, hint: object) -> Any:
+    def copy(self) -> Scope:
+        """The same scope, to be released on its own."""
+        copy = Scope(self._frame, {})
+        copy._globals, copy._body = self._globals, self._body
+        return copy
+
+    def resolve(self, hint: object, known: Mapping[str, Any] | None = None) -> Any:
         """Evaluate a hint and the forward references within.
+
+        Args:
+            hint: an annotation, evaluated or not.
+            known: further names.
 
         Raises:
             NameError: a name is not defined (yet).
@@ -71,7 +85,7 @@ class Scope:
             hint = hint.__forward_arg__
         if not _has_references(hint):
             return hint
-        names = self._local_names()
+        names = {**(known or {}), **self._local_names()}
         for _ in range(8):  # strings in strings
             if not isinstance(hint, str):
                 break
@@ -113,18 +127,20 @@ def annotations_of(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_hint(hint: Any) -> Hint:
     """Take `Mapped`, `Annotated` and the like off an evaluated hint."""
-    specs: list[ColumnSpec | ColumnType] = []
+    specs: list[ColumnSpec | ColumnType | IndexMark] = []
+    given = hint
     while True:
         origin = get_origin(hint)
         if hint in _BARE_NO_COLUMN or origin in _BARE_NO_COLUMN:
             return Hint(hint, is_column=False)
         if origin is Annotated:
             hint, *extras = get_args(hint)
-            specs.extend(e for e in extras if isinstance(e, (ColumnSpec, ColumnType)))
+            specs.extend(e for e in extras if isinstance(e, (ColumnSpec, ColumnType, IndexMark)))
+            specs.extend(spec_of_field_info(e) for e in extras if is_field_info(e))
         elif origin is Mapped:
             (hint,) = get_args(hint)
         else:
-            return Hint(hint, specs=tuple(specs))
+            return Hint(hint, specs=tuple(specs), given=given)
 
 
 _BARE_NO_COLUMN: tuple[object, ...] = (ClassVar, Final)

@@ -1,26 +1,24 @@
 """Embedded values: attrs classes, dataclasses and pydantic models in JSON columns.
 
-One cattrs converter for all of them. `unstructurer` and `structurer` answer None where a value
-already is plain JSON, which spares the conversion altogether.
+One cattrs converter for all of them (`json_converter.py`). `unstructurer` and `structurer` answer
+None where a value already is plain JSON, which spares the conversion altogether.
 """
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
+import pathlib
+import re
 import types
 from collections.abc import Callable
-from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
-from uuid import UUID
+from contextlib import suppress
+from typing import Any, Literal, Union, get_args, get_origin
 
-from uow.values import split_optional
+from uow.mapping.json_converter import converter, reading_problem
+from uow.mapping.known_hints import check_parts
+from uow.values import has_plain_keys, split_optional
+from uow.values.class_fields import UndefinedNameError
 
-if TYPE_CHECKING:
-    from cattrs import Converter
-
-__all__ = ["structurer", "unstructurer"]
+__all__ = ["check_document_hint", "check_hint", "structurer", "unstructurer"]
 
 _PLAIN = frozenset({str, int, float, bool, types.NoneType})
 
@@ -29,14 +27,21 @@ def unstructurer(annotation: object) -> Callable[[Any], Any] | None:
     """What turns a value of that type hint into plain JSON, or None if it is that already.
 
     The callable must not be given None.
+
+    Raises:
+        ValueError: values of that type hint cannot be written.
     """
     bare, _ = split_optional(annotation)
-    if _is_plain(bare, reading=False):
+    if is_plain(bare, reading=False):
         return None
-    convert = converter()
+    check_parts(bare, _is_known)
+    write = converter().get_unstructure_hook(bare)
 
     def unstructure(value: Any) -> Any:
-        return convert.unstructure(value, unstructure_as=bare)
+        try:
+            return write(value)
+        except (AttributeError, KeyError, RecursionError, TypeError) as exc:
+            raise ValueError("does not fit its type hint, or holds itself") from exc
 
     return unstructure
 
@@ -44,97 +49,85 @@ def unstructurer(annotation: object) -> Callable[[Any], Any] | None:
 def structurer(annotation: object) -> Callable[[Any], Any] | None:
     """What turns plain JSON into a value of that type hint, or None if it is that already.
 
-    The callable must not be given None.
+    The callable must not be given None. It raises ValueError, with the path to what does not fit.
+
+    Raises:
+        ValueError: values of that type hint cannot be read.
     """
     bare, _ = split_optional(annotation)
-    if _is_plain(bare, reading=True):
+    if is_plain(bare, reading=True):
         return None
-    convert = converter()
+    check_parts(bare, _is_known)
+    read = converter().get_structure_hook(bare)
 
     def structure(value: Any) -> Any:
-        return convert.structure(value, bare)
+        try:
+            return read(value, bare)
+        except Exception as exc:
+            raise reading_problem(value, bare) from exc
 
     return structure
 
 
-def _is_plain(hint: Any, *, reading: bool) -> bool:
+def check_hint(annotation: object) -> None:
+    """See whether values of a type hint can be read again.
+
+    What the hint names may be defined later; then nothing is known yet.
+
+    Raises:
+        ValueError: they cannot, or cannot be told apart in JSON.
+    """
+    with suppress(NameError, UndefinedNameError):
+        structurer(annotation)
+
+
+def check_document_hint(annotation: object, encoded: tuple[type, ...] = ()) -> None:
+    """See whether values of a type hint can be in a document.
+
+    Args:
+        annotation: the type hint.
+        encoded: classes for whose values there are encoders.
+
+    Raises:
+        ValueError: they cannot.
+    """
+
+    def is_known(class_: type[Any]) -> bool:
+        if issubclass(class_, (*encoded, pathlib.PurePath, re.Pattern)):
+            return True
+        known = ("bson.", "pydantic.", "pydantic_core.")  # its own scalars: secrets, addresses
+        return class_.__module__.startswith(known) or _is_known(class_)
+
+    with suppress(NameError, UndefinedNameError):
+        check_parts(annotation, is_known)
+
+
+def _is_known(class_: type[Any]) -> bool:
+    from cattrs.errors import StructureHandlerNotFoundError
+
+    try:
+        converter().get_structure_hook(class_)
+    except StructureHandlerNotFoundError:
+        return False
+    return True
+
+
+def is_plain(hint: Any, *, reading: bool) -> bool:
     """Whether values look the same in Python and in JSON."""
     bare, _ = split_optional(hint)
     if bare is None or bare is Any or bare is object:
         return True
     origin: Any = get_origin(bare) or bare
     if origin in (Union, types.UnionType):
-        return all(_is_plain(member, reading=reading) for member in get_args(bare))
+        return all(is_plain(member, reading=reading) for member in get_args(bare))
     if origin is Literal:
         return all(type(choice) in _PLAIN for choice in get_args(bare))
     if bare is float:
         return not reading  # stores write 1.0 as 1
     if bare in _PLAIN:
         return True
+    if origin is dict and not has_plain_keys(bare):
+        return False
     if origin in (list, dict):
-        return all(_is_plain(argument, reading=reading) for argument in get_args(bare)[-1:])
+        return all(is_plain(argument, reading=reading) for argument in get_args(bare)[-1:])
     return False
-
-
-@lru_cache(maxsize=1)
-def converter() -> Converter:
-    """The converter, made on first use: importing cattrs takes its time."""
-    from cattrs import Converter
-
-    made = Converter()
-    for kind, write, read in _SCALARS:
-        made.register_unstructure_hook(kind, write)
-        made.register_structure_hook(kind, _reader(kind, read))
-    made.register_unstructure_hook_func(_is_set, _write_set(made))
-    made.register_unstructure_hook_func(_is_model, lambda value: value.model_dump(mode="json"))
-    made.register_structure_hook_func(_is_model, lambda value, kind: kind.model_validate(value))
-    made.register_unstructure_hook_func(_is_tuple, _write_items(made))
-    return made
-
-
-def _reader(kind: type, read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda value, _: value if isinstance(value, kind) else read(value)
-
-
-def _read_interval(value: int) -> dt.timedelta:
-    return dt.timedelta(microseconds=value)
-
-
-def _write_interval(value: dt.timedelta) -> int:
-    return value // dt.timedelta(microseconds=1)
-
-
-_SCALARS: tuple[tuple[type, Callable[[Any], Any], Callable[[Any], Any]], ...] = (
-    (dt.datetime, dt.datetime.isoformat, dt.datetime.fromisoformat),
-    (dt.date, dt.date.isoformat, dt.date.fromisoformat),
-    (dt.time, dt.time.isoformat, dt.time.fromisoformat),
-    (dt.timedelta, _write_interval, _read_interval),
-    (UUID, str, UUID),
-    (Decimal, str, Decimal),
-    (bytes, lambda value: base64.b64encode(value).decode(), base64.b64decode),
-)
-
-
-def _is_set(kind: Any) -> bool:
-    return (get_origin(kind) or kind) in (set, frozenset)
-
-
-def _is_tuple(kind: Any) -> bool:
-    return (isinstance(kind, type) and kind is tuple) or get_origin(kind) is tuple
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and hasattr(kind, "model_dump") and hasattr(kind, "model_fields")
-
-
-def _write_set(made: Converter) -> Callable[[Any], list[Any]]:
-    def write(value: Any) -> list[Any]:
-        # In a fixed order, so that equal sets have equal text.
-        items: list[Any] = [made.unstructure(item) for item in value]
-        return sorted(items, key=lambda item: (type(item).__name__, item))
-
-    return write
-
-
-def _write_items(made: Converter) -> Callable[[Any], list[Any]]:
-    return lambda value: [made.unstructure(item) for item in value]

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn
 
-__all__ = ["LazyField"]
+__all__ = ["Keeper", "LazyField"]
+
+
+class Keeper(Protocol):
+    """Who knows of changes inside of the values of lazy columns."""
+
+    def read(self, obj: Any, column: MappedColumn, raw: Any) -> Any:
+        """Turn what the store gave into a value, when that is first read, and put it there."""
+        ...
+
+    def keep(self, obj: Any, column: MappedColumn, value: Any) -> None:
+        """Put a user's value there, past the write hook."""
+        ...
+
+    def keep_all(self, obj: Any, columns: Sequence[MappedColumn], values: Sequence[Any]) -> None:
+        """Put values into a new object that may have parts in common; `MISSING` is left out."""
+        ...
 
 
 class LazyField:
     """The descriptor of one lazy column in the public class.
 
-    Loading stores the raw value into a slot of its own. The first read converts it with the
-    decoder that the object's state supplies, and tells the state, because a list or dict that
-    was handed out may change without a word.
+    Loading stores the raw value into a slot of its own. The mapper's keeper converts it when it
+    is first read; without one the raw value is the value.
     """
 
-    __slots__ = ("_column", "_name")
+    __slots__ = ("_column",)
 
     def __init__(self, column: MappedColumn) -> None:
         self._column = column
-        self._name = column.attribute
 
     def __get__(self, obj: Any, owner: object = None) -> Any:
         column = self._column
@@ -34,19 +49,14 @@ class LazyField:
             if column.get_raw is None:
                 raise
         raw = column.get_raw(obj)  # AttributeError: not loaded, which the partial class answers
-        state = obj._uow_state
-        if raw is None:
-            value = None
-        else:
-            decode = None if state is None else state.decoder(column)
-            value = raw if decode is None else decode(raw)
-        column.set_slot(obj, value)
-        if raw is not None and state is not None:
-            state.lazily_read(obj, self._name, raw)
-        return value
+        keeper = column.mapper.keeper
+        if keeper is not None:
+            return keeper.read(obj, column, raw)
+        column.set_slot(obj, raw)
+        return raw
 
     def __set__(self, obj: Any, value: Any) -> None:
-        self._column.set_slot(obj, value)
+        self._column.put(obj, value)
 
     def __delete__(self, obj: Any) -> None:
         self._column.delete_slot(obj)

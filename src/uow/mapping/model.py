@@ -13,6 +13,7 @@ metaclass answers column names with expressions.
 from __future__ import annotations
 
 import inspect
+import sys
 from abc import ABCMeta
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
@@ -21,7 +22,9 @@ from uow.errors import MappingError
 from uow.mapping.columns import Column
 from uow.mapping.copying import copy_object, deepcopy_object, reduce_object
 from uow.mapping.definition import ClassBody, define
-from uow.mapping.mapper import Mapper
+from uow.mapping.mapper import MappedColumn, Mapper
+from uow.mapping.paths import LoadStep, RelationPath
+from uow.mapping.related import related
 from uow.mapping.storage import ModelStorage
 
 __all__ = ["Model", "ModelMeta", "ModelStorage"]
@@ -30,7 +33,7 @@ _column_names: set[str] = set()
 """The names of all columns of all classes: what is not in it needs no second look."""
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(Column,))
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(Column, related))
 class ModelMeta(ABCMeta):
     """Makes mapped classes; answers their column names with expressions."""
 
@@ -57,6 +60,8 @@ class ModelMeta(ABCMeta):
         mapper: Mapper | None = type.__getattribute__(class_, "_uow_mapper")
         if mapper is not None:
             _column_names.update(mapper.by_attribute)
+            _column_names.update(mapper.relations)
+            _column_names.update(mapper.links)
         return class_
 
     def __init__(
@@ -81,8 +86,27 @@ class ModelMeta(ABCMeta):
                     return found
                 mapper: Mapper = type.__getattribute__(cls, "_uow_mapper")
                 if name in mapper.by_attribute:
-                    return _make_expression(mapper, name, expressions)
+                    return _make_expression(mapper, name, expressions, mapper.by_attribute[name])
+                relation = mapper.relations.get(name)
+                if relation is not None:
+                    path = expressions[name] = RelationPath[Any]((LoadStep(relation),))
+                    return path
+                link = mapper.links.get(name)
+                if link is not None:
+                    return _make_expression(mapper, name, expressions, link.column)
         return type.__getattribute__(cls, name)
+
+    @property
+    def __dataclass_fields__(cls) -> dict[str, Any]:
+        """What tells FastAPI that a document is the body of a request, and no query parameter.
+
+        Of parameters it takes pydantic's models for bodies, and dataclasses; a document is neither,
+        and what it is as a body it tells pydantic itself. All others are told the truth.
+        """
+        mapper = type.__getattribute__(cls, "_uow_mapper")
+        if mapper is not None and mapper.document is not None and _is_asked_by_fastapi():
+            return {}
+        raise AttributeError("__dataclass_fields__")
 
     def __setattr__(cls, name: str, value: object) -> None:
         if name in _column_names:
@@ -90,6 +114,14 @@ class ModelMeta(ABCMeta):
             if mapper is not None and name in mapper.by_attribute:
                 raise MappingError(
                     f"{mapper.name}.{name} is a column and cannot be replaced on the class"
+                )
+            if mapper is not None and name in mapper.relations:
+                raise MappingError(
+                    f"{mapper.name}.{name} is a relation and cannot be replaced on the class"
+                )
+            if mapper is not None and name in mapper.links:
+                raise MappingError(
+                    f"{mapper.name}.{name} is a link and cannot be replaced on the class"
                 )
         super().__setattr__(name, value)
 
@@ -100,11 +132,23 @@ class ModelMeta(ABCMeta):
         super().__delattr__(name)
 
 
-def _make_expression(mapper: Mapper, name: str, expressions: dict[str, Any]) -> Any:
+def _is_asked_by_fastapi() -> bool:
+    """Whether FastAPI asks, when it looks at the parameters of a function."""
+    frame = sys._getframe(1)
+    while frame.f_globals.get("__name__") in {__name__, "dataclasses"}:
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__")).startswith("fastapi._compat")
+
+
+def _make_expression(
+    mapper: Mapper, name: str, expressions: dict[str, Any], column: MappedColumn
+) -> Any:
     # Imported here: a program that never builds a query needs no expressions.
     from uow.expressions import ColumnExpression
 
-    expression = ColumnExpression[Any](mapper.by_attribute[name], mapper)
+    expression = ColumnExpression[Any](column, mapper)
     expressions[name] = expression
     return expression
 
@@ -115,9 +159,13 @@ class Model(ModelStorage, metaclass=ModelMeta, mapped=False):
     __slots__ = ()
 
     _initial_state: ClassVar[Any] = None
+    _keeper: ClassVar[Any] = None
+    _linker: ClassVar[Any] = None
+    _relation_queries: ClassVar[Any] = None
     _uow_mapper: ClassVar[Any] = None
     _uow_expressions: ClassVar[Any] = None
     _uow_settings: ClassVar[Mapping[str, Any]] = {}
+    _uow_is_document: ClassVar[bool] = False
 
     if TYPE_CHECKING:
         # For `attrs.asdict` and the like, and for constructors that call the generated one.

@@ -42,6 +42,10 @@ def _missing(self: Any, name: str) -> NoReturn:
     if column is None:
         text = f"{mapper.name!r} object has no attribute {name!r}"
         raise AttributeError(text, name=name, obj=self)
+    if column.by_relation and self._uow_state.stored.value in ("transient", "pending"):
+        raise NotLoadedError(
+            f"{column} has no value yet: a relation gives it one when the session flushes"
+        )
     if column.is_made_by_store or column.version:
         raise NotLoadedError(
             f"{column} is made by the store: await session.flush() for a new object, await "

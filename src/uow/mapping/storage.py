@@ -40,8 +40,15 @@ def make_storage(
         MappingError: a mixin has slots, so that the layouts cannot be equal.
     """
     name = mapper.name
+    above = ModelStorage if mapper.parent is None else cast("type[object]", mapper.parent.storage)
     slots = [column.attribute for column in mapper.columns]
+    slots += mapper.relations
+    slots += [private.slot for private in mapper.privates.values()]
+    slots += [link.name for link in mapper.links.values() if link.is_back]
     slots += [column.raw_attribute for column in mapper.columns if column.may_be_lazy]
+    classes: tuple[type[object], ...] = above.__mro__[:-1]
+    present = {slot for class_ in classes for slot in vars(class_)}
+    slots = [slot for slot in slots if slot not in present]
     for base in bases:
         if _has_slots(base):
             raise MappingError(
@@ -49,11 +56,11 @@ def make_storage(
             )
     # A mixin without __slots__ gives objects a __dict__. The storage must have it too, or
     # `__class__` could not be assigned from one to the other.
-    if any(base.__dictoffset__ for base in bases):
+    if any(base.__dictoffset__ for base in bases) and not above.__dictoffset__:
         slots.append("__dict__")
     storage: type[Any] = type(
         f"{name}Storage",
-        (ModelStorage,),
+        (above,),
         {
             "__slots__": tuple(slots),
             "__module__": namespace.get("__module__"),
@@ -79,9 +86,8 @@ def make_storage(
 
 
 def _has_slots(base: type) -> bool:
-    return any(
-        vars(class_).get("__slots__") for class_ in base.__mro__ if class_ is not ModelStorage
-    )
+    own = [class_ for class_ in base.__mro__ if ModelStorage not in class_.__mro__]
+    return any(vars(class_).get("__slots__") for class_ in own)
 
 
 def _attrs_default(column: MappedColumn) -> Any:

@@ -17,10 +17,12 @@ from uow.expressions.nodes import (
 )
 from uow.expressions.protocols import SupportsSelect
 from uow.mapping.mapper import MappedColumn, Mapper
+from uow.mapping.versions import first_version
 from uow.query.sources import column_of
-from uow.types import ColumnType, Float, Integer, Json, Numeric
+from uow.types import ColumnType, Float, Integer, Json, Numeric, Uuid
+from uow.values import described
 
-__all__ = ["Assignment", "assigned", "stored_expression", "with_version"]
+__all__ = ["Assignment", "assigned", "refuse_fixed", "stored_expression", "with_version"]
 
 Assignment: TypeAlias = tuple[MappedColumn, Expression[Any]]
 
@@ -47,17 +49,32 @@ def assigned(mapper: Mapper, values: object) -> dict[MappedColumn, Expression[An
     problems: list[str] = []
     for field, value in cast("Mapping[object, object]", values).items():
         column = column_of(mapper, field)
+        if isinstance(field, str):
+            _refuse_unqualified(mapper, column)
         if column in found:
             raise QueryError(f"{column} is given twice")
-        if column.primary_key:
-            raise QueryError(f"{column} is part of the key, which a bulk statement cannot change")
+        refuse_fixed(column)
         try:
             found[column] = _new_value(column, value)
         except ValueError as error:
-            problems.append(f"{column}: {error}")
+            problems.append(described(column, error))
     if problems:
         raise ValidationError(problems=problems)
     return found
+
+
+def refuse_fixed(column: MappedColumn) -> None:
+    """Refuse to change what a bulk statement leaves alone.
+
+    Raises:
+        QueryError: it is the key, the version, or what tells the class of a row.
+    """
+    if column.is_discriminator:
+        raise QueryError(f"{column} tells the class of a row, which stays what it is")
+    if column.primary_key:
+        raise QueryError(f"{column} is part of the key, which a bulk statement cannot change")
+    if column.version:
+        raise QueryError(f"{column} is counted up with every change of a row; it is not set")
 
 
 def _new_value(column: MappedColumn, value: object) -> Expression[Any]:
@@ -97,7 +114,20 @@ def with_version(
     Objects that were read before must not be written over what a bulk statement did.
     """
     version = mapper.version
-    if version is not None and version not in values and isinstance(version.type, Integer):
+    if version is not None:
         current: Expression[Any] = ColumnExpression(version, mapper)
-        values = {**values, version: Arithmetic("+", current, Literal(1, INTEGER), INTEGER)}
-    return tuple((column, values[column]) for column in mapper.columns if column in values)
+        later: Expression[Any] = Arithmetic("+", current, Literal(1, INTEGER), INTEGER)
+        if isinstance(version.type, Uuid):
+            later = Literal(first_version(version)(), version.type)
+        values = {**values, version: later}
+    own = [(column, values[column]) for column in mapper.columns if column in values]
+    # Of a column that a parent's table has too, the parent's is none of the class.
+    return (*own, *((c, value) for c, value in values.items() if c.mapper is not mapper))
+
+
+def _refuse_unqualified(mapper: Mapper, column: MappedColumn) -> None:
+    """A name alone does not say which column is meant, where two tables have one of that name."""
+    owners = [t.owner or t for t in mapper.tables if column.attribute in t.by_attribute]
+    if len(owners) > 1 and not column.primary_key:
+        named = " or ".join(f"{owner.name}.{column.attribute}" for owner in owners)
+        raise QueryError(f"{column.attribute!r} is a column of two tables: say {named}")

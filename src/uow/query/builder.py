@@ -7,19 +7,25 @@ terminal (`to_list`, `first`, ...) hands a tree to the executor, which is a sess
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, Generic, Self, TypeVar, overload
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Generic, Self, TypeVar, final, overload
 
 from uow.errors import MultipleResultsError, NotFoundError, QueryError
 from uow.expressions.literals import INTEGER
 from uow.expressions.nodes import ColumnExpression, Exists, Expression, Function, as_condition
+from uow.mapping.link_trees import link_nodes
+from uow.mapping.mapper import mapper_of
+from uow.mapping.paths import RelationPath, steps_of
 from uow.query.bulk import delete_of, update_of
-from uow.query.clauses import Clauses, Condition, Field, selected
+from uow.query.classes import of_classes, without_children
+from uow.query.clauses import Clauses, Condition, Field, reads_documents, selected
 from uow.query.executable import Executable
 from uow.query.executor import Executor, RowIterator, RowStream
+from uow.query.pages import Page, Paging
 from uow.query.rows import Row
 from uow.query.sources import key_columns, mapper_in, source_of
-from uow.query.statements import COUNTED, DerivedTable, Select
+from uow.query.statements import COUNTED, Select
+from uow.query.tables import DerivedTable
 
 __all__ = ["Query", "RowQuery", "Terminals"]
 
@@ -45,10 +51,16 @@ class Terminals(Clauses, Executable[list[R]], Generic[R]):
         """Read what the tree says."""
 
     @abstractmethod
-    def stream(self) -> RowStream[R]:
+    def stream(self, *, batch_size: int = 500) -> RowStream[R]:
         """Read through a cursor: `async with query.stream() as rows: async for row in rows: ...`.
 
         Leaving the block closes the cursor, whatever was read.
+
+        Args:
+            batch_size: rows to fetch at a time.
+
+        Raises:
+            QueryError: the query locks rows, or the size of a batch is none.
         """
 
     @property
@@ -107,6 +119,40 @@ class Terminals(Clauses, Executable[list[R]], Generic[R]):
         answer = await self._executor.fetch_scalars(Select(columns=(Exists(inner),)))
         return bool(answer[0])
 
+    async def page(
+        self, size: int, *, after: str | None = None, before: str | None = None
+    ) -> Page[R]:
+        """Give the rows after the place of another one, in the order of the query.
+
+        With an index over the terms of the order a page costs the same wherever it is.
+        The order is made total by the keys of the tables that are read. A cursor belongs to what
+        is read and to its order; filters may change from page to page.
+
+        Args:
+            size: rows a page.
+            after: `next` of the page before; None for the first page.
+            before: `previous` of the page behind.
+
+        Raises:
+            QueryError: the cursor is of another query, or damaged; the order cannot be made total,
+                or compared (JSON); or the query has a limit of its own.
+        """
+        paging = Paging(self._checked(), size)
+        select = paging.select(after, before)
+        items, places = await self._executor.fetch_beside(select)
+        return paging.page(items, places, after, before)
+
+    async def explain(self, *, analyze: bool = False) -> str:
+        """Give the store's plan for the query, for people to read.
+
+        Args:
+            analyze: run the query, and tell what it took.
+
+        Raises:
+            QueryError: the store cannot tell what it took.
+        """
+        return await self._executor.fetch_plan(self._checked(), analyze=analyze)
+
     def __aiter__(self) -> RowIterator[R]:
         """Read one after the other through a cursor, which the last one closes.
 
@@ -133,8 +179,10 @@ class Query(Terminals[T], Generic[T]):
 
     def __init__(self, model: type[T], executor: Executor, *conditions: Condition) -> None:
         source = source_of(model)
-        where = tuple(as_condition(condition, "find") for condition in conditions)
-        self._select = Select(entity=source, froms=(source,), where=where)
+        select = Select(entity=source, froms=(source,))
+        is_raw = reads_documents(select)
+        where = tuple(as_condition(one, "find", is_raw=is_raw) for one in conditions)
+        self._select = select.replace(where=where)
         self._executor = executor
 
     def _with(self, select: Select) -> Self:
@@ -191,29 +239,114 @@ class Query(Terminals[T], Generic[T]):
         found = selected(columns, "select")
         return RowQuery(self._select.replace(entity=None, columns=found), self._executor)
 
+    def with_children(self, include: bool = True, /) -> Self:
+        """Say whether objects of classes below the one that is asked for are wanted; they are.
+
+        Args:
+            include: False leaves them out.
+
+        Raises:
+            QueryError: they were left out before.
+        """
+        select = self._select
+        if include and select.classes is not None:
+            raise QueryError("with_children: what was left out of a query stays out; begin another")
+        return self if include else self._with(without_children(select))
+
+    def of_type(self, *models: type[Any]) -> Self:
+        """Keep objects of some of the classes below the one that is asked for.
+
+        Args:
+            models: the classes; those below them are kept too.
+
+        Raises:
+            QueryError: one of them is no class of the hierarchy below the class asked for.
+        """
+        return self._with(of_classes(self._select, [mapper_of(model) for model in models]))
+
+    def load(self, *paths: RelationPath[Any]) -> Self:
+        """Load relations with the objects: `.load(Author.books, Author.books.publisher)`.
+
+        Each level is one more query, whatever the number of objects; `joined(...)` reads the
+        related objects in the same one. What objects of the session hold already stays.
+
+        Raises:
+            QueryError: something is no relation; running the query raises it where a path does
+                not begin at the class.
+        """
+        found = tuple(steps_of(path, "load") for path in paths)
+        return self._with(self._select.replace(load=self._select.load + found))
+
+    def fetch_links(
+        self,
+        nesting_depth: int | None = None,
+        nesting_depths_per_field: Mapping[str, int] | None = None,
+    ) -> Self:
+        """Fetch the linked documents too, and those that they link to.
+
+        Each level is one more query a field, whatever the number of documents; none where the
+        conditions or the order look into linked documents (`House.door.height > 2`), because the
+        store then looks them up.
+
+        Args:
+            nesting_depth: how many levels; by default what `Settings.max_nesting_depth` says, or 3.
+            nesting_depths_per_field: how many of the links behind some fields, by name.
+
+        Raises:
+            QueryError: a depth is none, or is given for what is no link.
+        """
+        mapper = self._select.entity_mapper
+        if mapper is None or mapper.document is None:
+            raise QueryError("fetch_links is for documents; relations of tables: .load(...)")
+        mapper.configure()
+        nodes = link_nodes(mapper, nesting_depth, nesting_depths_per_field)
+        return self._with(self._select.replace(links=nodes))
+
+    def lazy_parse(self, is_lazy: bool = True, /) -> Self:
+        """Parse each document when something of it is first read, and not when it is loaded.
+
+        Without it the fields that hold one value are parsed at once, and nested ones when they are
+        read.
+
+        Args:
+            is_lazy: False parses as usual.
+        """
+        return self._with(self._select.replace(parses_late=is_lazy))
+
     async def _fetch(self, select: Select) -> list[T]:
         return await self._executor.fetch_objects(select)
 
-    def stream(self) -> RowStream[T]:
-        """Read objects through a cursor; see `Terminals.stream`."""
-        return self._executor.stream_objects(self._checked())
+    def __aiter__(self) -> RowIterator[T]:
+        """Read one after the other; see `Terminals`. With links they are read at once."""
+        return RowIterator(_Read(self) if self._select.links else self.stream())
 
-    async def update(self, values: Mapping[Any, object], *, all: bool = False) -> int:  # noqa: A002
+    def stream(self, *, batch_size: int = 500) -> RowStream[T]:
+        """Read objects through a cursor; see `Terminals.stream`."""
+        return self._executor.stream_objects(self._checked(), batch_size=batch_size)
+
+    async def update(
+        self,
+        *changes: Mapping[Any, object] | Sequence[Mapping[str, Any]],
+        all: bool = False,  # noqa: A002
+    ) -> int:
         """Change all rows the query finds, in one statement.
 
         Args:
-            values: new values, or expressions, by field: `{"age": 3}` or
+            changes: new values, or expressions, by field: `{"age": 3}` or
                 `{Author.age: Author.age + 1}`. An optimistic lock is counted up with them.
+                Documents also take update operators (`{"$inc": {"age": 1}}`, or those of
+                `uow.beanie`), several mappings, or the stages of one pipeline as a list.
             all: say so if there is no filter.
 
         Returns:
             The number of rows that matched.
 
         Raises:
-            QueryError: there is no filter, or the class has no such field.
+            QueryError: there is no filter, the class has no such field, or something would be
+                changed twice.
             ValidationError: a value does not fit its field.
         """
-        return await self._executor.execute_write(update_of(self._checked(), values, is_all=all))
+        return await self._executor.execute_write(update_of(self._checked(), changes, is_all=all))
 
     async def delete(self, *, all: bool = False) -> int:  # noqa: A002
         """Delete all rows the query finds, in one statement.
@@ -254,9 +387,9 @@ class RowQuery(Terminals[R], Generic[R]):
     async def _fetch(self, select: Select) -> list[R]:
         return await self._executor.fetch_rows(select)
 
-    def stream(self) -> RowStream[R]:
+    def stream(self, *, batch_size: int = 500) -> RowStream[R]:
         """Read rows through a cursor; see `Terminals.stream`."""
-        return self._executor.stream_rows(self._checked())
+        return self._executor.stream_rows(self._checked(), batch_size=batch_size)
 
     async def values(self: RowQuery[Row[A]]) -> list[A]:
         """Give the values of the one column, without rows around them.
@@ -283,10 +416,42 @@ def _counting(select: Select) -> Select:
         # Aggregates make one row of any number; plain columns do not.
         is_plain = is_plain and all(type(column) is ColumnExpression for column in select.columns)
     if is_plain:
-        return Select(columns=(count,), froms=select.froms, joins=select.joins, where=select.where)
+        return Select(
+            columns=(count,),
+            froms=select.froms,
+            joins=select.joins,
+            where=select.where,
+            classes=select.classes,
+            links=select.links,
+        )
     if select.entity is not None:
         select = select.replace(entity=None, columns=key_columns(select.entity))
     if select.limit is None and select.offset is None:
         select = select.replace(order_by=())
     inner = DerivedTable(select.replace(for_update=None), COUNTED)
     return Select(columns=(count,), froms=(inner,))
+
+
+@final
+class _Read(Generic[T]):
+    """A stream of what is read at once."""
+
+    __slots__ = ("_query",)
+
+    def __init__(self, query: Query[T]) -> None:
+        self._query = query
+
+    async def __aenter__(self) -> AsyncIterator[T]:
+        found = await self._query.to_list()
+
+        async def each() -> AsyncIterator[T]:
+            for one in found:
+                yield one
+
+        return each()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close nothing."""
+
+    def abandon(self) -> None:
+        """Leave nothing open."""

@@ -6,29 +6,47 @@ Every method gives a new builder; the one it is called on stays as it was.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn, Self, TypeAlias
 
 from uow.errors import QueryError
 from uow.expressions.nodes import (
     Expression,
-    Negative,
     OrderTerm,
     ScalarSubquery,
     as_condition,
+    as_order_term,
+    as_plain,
     is_expression,
 )
 from uow.expressions.protocols import SupportsSelect
+from uow.mapping.mapper import Mapper
+from uow.query.compound import combined
+from uow.query.named import (
+    CommonTableExpression,
+    NamedQuery,
+    Subquery,
+    common_table,
+    subquery,
+)
 from uow.query.rows import row_class
-from uow.query.sources import key_columns, mapper_in, source_in, source_of
-from uow.query.statements import ForUpdate, Join, Select, Source, result_names
+from uow.query.sources import from_item, key_columns, mapper_in, name_in, source_in, source_of
+from uow.query.statements import ForUpdate, Join, LockStrength, Select, result_names
+from uow.query.tables import DerivedTable, QueryTable, SetOperator, Source
 from uow.types import ColumnType
 
-__all__ = ["Clauses", "Condition", "Field", "selected"]
+__all__ = ["Clauses", "Condition", "Field", "reads_documents", "selected", "sources_of"]
 
-Condition: TypeAlias = Expression[bool] | Expression[bool | None]
+Condition: TypeAlias = Expression[bool] | Expression[bool | None] | Mapping[Any, Any]
 Field: TypeAlias = Expression[Any] | SupportsSelect
 
 _MOST_ROWS: Final = 2**63 - 1
+_STRENGTHS: Final = {
+    (False, False): LockStrength.UPDATE,
+    (False, True): LockStrength.NO_KEY_UPDATE,
+    (True, False): LockStrength.SHARE,
+    (True, True): LockStrength.KEY_SHARE,
+}
 
 
 class Clauses(SupportsSelect):
@@ -51,27 +69,28 @@ class Clauses(SupportsSelect):
         Raises:
             QueryError: one is no condition, as a plain bool.
         """
-        found = tuple(as_condition(condition, "filter") for condition in conditions)
+        is_raw = reads_documents(self._select)
+        found = tuple(as_condition(one, "filter", is_raw=is_raw) for one in conditions)
         return self._with(self._select.replace(where=self._select.where + found))
 
     def where(self, *conditions: Condition) -> Self:
         """Add conditions; the same as `filter`."""
         return self.filter(*conditions)
 
-    def join(self, model: type[Any], on: Condition, *, outer: bool = False) -> Self:
+    def join(self, model: type[Any] | NamedQuery, on: Condition, *, outer: bool = False) -> Self:
         """Join another table.
 
         Args:
-            model: a mapped class, or an `aliased` one.
+            model: a mapped class, an `aliased` one, or a named query.
             on: which rows belong together.
             outer: keep rows that have no match (LEFT JOIN).
 
         Raises:
             QueryError: the table is part of the query already, without another name.
         """
-        source = source_of(model)
+        source = from_item(model)
         select = self._select
-        _refuse_twice(source, (*select.froms, *(join.source for join in select.joins)))
+        _refuse_twice(source, sources_of(select))
         join = Join(source, as_condition(on, "join"), is_outer=outer)
         return self._with(select.replace(joins=(*select.joins, join)))
 
@@ -81,7 +100,7 @@ class Clauses(SupportsSelect):
         Args:
             terms: expressions; `-Author.age` or `Author.age.desc()` for the greatest first.
         """
-        found = tuple(_order_term(term) for term in terms)
+        found = tuple(as_order_term(term, "order_by") for term in terms)
         return self._with(self._select.replace(order_by=self._select.order_by + found))
 
     def limit(self, count: int | None) -> Self:
@@ -98,7 +117,7 @@ class Clauses(SupportsSelect):
 
     def group_by(self, *expressions: Expression[Any]) -> Self:
         """Give one row for each group of rows in which these are equal."""
-        found = tuple(_plain("group_by", expression) for expression in expressions)
+        found = tuple(as_plain(expression, "group_by") for expression in expressions)
         return self._with(self._select.replace(group_by=self._select.group_by + found))
 
     def having(self, *conditions: Condition) -> Self:
@@ -106,20 +125,103 @@ class Clauses(SupportsSelect):
         found = tuple(as_condition(condition, "having") for condition in conditions)
         return self._with(self._select.replace(having=self._select.having + found))
 
-    def for_update(self, *, nowait: bool = False, skip_locked: bool = False) -> Self:
+    def for_update(
+        self,
+        *,
+        nowait: bool = False,
+        skip_locked: bool = False,
+        of: type[Any] | Sequence[type[Any]] = (),
+        read: bool = False,
+        key_share: bool = False,
+    ) -> Self:
         """Lock the rows until the transaction ends.
+
+        Objects whose rows are locked are brought up to date, but for what was changed in them.
 
         Args:
             nowait: fail at once if a row is locked.
             skip_locked: leave locked rows out.
+            of: lock the rows of these classes only; by default of all tables that are joined.
+            read: a lock that others may share (FOR SHARE); nobody changes the rows.
+            key_share: leave others the right to refer to the rows (FOR NO KEY UPDATE); with `read`
+                keep others from no more than changing the key (FOR KEY SHARE).
 
         Raises:
-            QueryError: both are asked for.
+            QueryError: nowait and skip_locked are both asked for, or `of` is not read here. Where
+                the store has no such lock, running the query raises it.
+            StaleObjectError: raised by running the query: the row of an object with changes has
+                another version than it had when it was read.
         """
         if nowait and skip_locked:
             raise QueryError("for_update: nowait and skip_locked exclude each other")
-        lock = ForUpdate(nowait=nowait, skip_locked=skip_locked)
+        models: Sequence[object] = of if isinstance(of, list | tuple) else (of,)
+        sources = tuple(source_of(model) for model in models)
+        present = sources_of(self._select)
+        for source in sources:
+            if not any(source is one for one in present):
+                raise QueryError(f"for_update of {mapper_in(source).name}, which is not read here")
+        lock = ForUpdate(
+            nowait=nowait, skip_locked=skip_locked, strength=_STRENGTHS[read, key_share], of=sources
+        )
         return self._with(self._select.replace(for_update=lock))
+
+    # -- set operations
+
+    def union(self, *others: Clauses) -> Self:
+        """Give the rows of this query and of others, equal ones once.
+
+        What follows (`order_by`, `limit`, `filter`, ...) is about the whole. It may name what the
+        first query selects. The same goes for the other set operations.
+
+        Raises:
+            QueryError: the queries do not give the same objects, or columns of other types.
+        """
+        return self._combined(SetOperator.UNION, others, "union")
+
+    def union_all(self, *others: Clauses) -> Self:
+        """Give the rows of this query and of others, as often as they come."""
+        return self._combined(SetOperator.UNION_ALL, others, "union_all")
+
+    def intersect(self, *others: Clauses) -> Self:
+        """Give the rows that every one of the queries gives, once."""
+        return self._combined(SetOperator.INTERSECT, others, "intersect")
+
+    def except_(self, *others: Clauses) -> Self:
+        """Give the rows of this query that none of the others gives, once."""
+        return self._combined(SetOperator.EXCEPT, others, "except_")
+
+    def _combined(self, operator: SetOperator, others: tuple[object, ...], verb: str) -> Self:
+        selects = [self._checked()]
+        for other in others:
+            if not isinstance(other, Clauses):
+                raise QueryError(f"{verb} takes queries, not a {type(other).__name__}")
+            selects.append(other._checked())
+        return self._with(combined(operator, selects, verb))
+
+    # -- as a part of other queries
+
+    def cte(self, name: str, *, recursive: bool = False) -> CommonTableExpression:
+        """Name the query, to be read from like a table (WITH): `recent.c.id`.
+
+        Args:
+            name: what it is called in the SQL text; no table that is read may be called so.
+            recursive: it goes on: `tree = base.union_all(step)`, where `step` reads `base`.
+
+        Raises:
+            QueryError: the name is not a plain identifier, or the query locks rows.
+        """
+        return common_table(self._checked(), name, is_recursive=recursive)
+
+    def subquery(self, name: str | None = None) -> Subquery:
+        """Make a table in FROM of the query, to be joined and selected from: `inner.c.id`.
+
+        Args:
+            name: what it is called in the SQL text; made by the dialect if None.
+
+        Raises:
+            QueryError: the name is not a plain identifier, or the query locks rows.
+        """
+        return subquery(self._checked(), name)
 
     def as_subquery(self, *, single_column: bool) -> tuple[Select, ColumnType | None]:
         """Give the tree for a place inside another statement; objects stand for their key."""
@@ -164,24 +266,11 @@ def _column(item: object, place: str) -> Expression[Any]:
         return item
     if isinstance(item, SupportsSelect):
         return ScalarSubquery(*item.as_subquery(single_column=True))
+    if isinstance(item, NamedQuery):
+        raise QueryError(f"{place} takes columns: *query.c are those of a named query")
     if source_in(item) is not None:
         raise QueryError(f"{place} takes columns: name them, or select the class alone")
     raise QueryError(f"{place} takes columns and expressions, not a {type(item).__name__}")
-
-
-def _plain(place: str, item: object) -> Expression[Any]:
-    if is_expression(item):
-        return item
-    raise QueryError(f"{place} takes expressions such as Author.age, not a {type(item).__name__}")
-
-
-def _order_term(term: object) -> OrderTerm:
-    if isinstance(term, OrderTerm):
-        return term
-    operand, is_descending = _plain("order_by", term), False
-    while isinstance(operand, Negative):
-        operand, is_descending = operand.operand, not is_descending
-    return OrderTerm(operand, is_descending=is_descending)
 
 
 def _row_count(place: str, count: object) -> int | None:
@@ -194,7 +283,23 @@ def _row_count(place: str, count: object) -> int | None:
     return count
 
 
-def _refuse_twice(source: Source, present: tuple[object, ...]) -> None:
+def reads_documents(select: Select) -> bool:
+    """Whether it reads from a collection, whose filters a user may also write as dicts."""
+    return any(
+        isinstance(source, Mapper) and source.document is not None for source in select.froms
+    )
+
+
+def sources_of(select: Select) -> tuple[object, ...]:
+    """Give what stands in FROM; for a query that stands for a class, the class."""
+    froms = (
+        source.stands_for if isinstance(source, DerivedTable) else source for source in select.froms
+    )
+    return (*froms, *(join.source for join in select.joins))
+
+
+def _refuse_twice(source: Source | QueryTable, present: tuple[object, ...]) -> None:
     if any(source is other for other in present):
-        name = mapper_in(source).name
-        raise QueryError(f"{name} is part of this query already: join aliased({name})")
+        name = name_in(source)
+        again = f"{name}.alias()" if isinstance(source, QueryTable) else f"aliased({name})"
+        raise QueryError(f"{name} is part of this query already: join {again}")

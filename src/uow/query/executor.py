@@ -58,16 +58,24 @@ class Executor(Protocol):
         """Give the first value of each row, decoded."""
         ...
 
+    async def fetch_beside(self, select: Select) -> tuple[list[Any], list[tuple[Any, ...]]]:
+        """Give objects or rows, and for each the values of `select.beside`, decoded."""
+        ...
+
+    async def fetch_plan(self, select: Select, *, analyze: bool) -> str:
+        """Give the store's plan; with `analyze` run the select, and tell what it took."""
+        ...
+
     async def execute_write(self, statement: Update | Delete | Insert) -> int:
         """Run a bulk statement; give the number of rows it matched."""
         ...
 
-    def stream_objects(self, select: Select) -> RowStream[Any]:
-        """Read objects through a cursor; a block that is left closes it."""
+    def stream_objects(self, select: Select, *, batch_size: int = 500) -> RowStream[Any]:
+        """Read objects through a cursor, so many at a time; a block that is left closes it."""
         ...
 
-    def stream_rows(self, select: Select) -> RowStream[Any]:
-        """Read `Row`s through a cursor; a block that is left closes it."""
+    def stream_rows(self, select: Select, *, batch_size: int = 500) -> RowStream[Any]:
+        """Read `Row`s through a cursor, so many at a time; a block that is left closes it."""
         ...
 
 

@@ -10,18 +10,18 @@ from uow.expressions.nodes import In, Literal, as_expression, is_expression
 from uow.expressions.protocols import SupportsSelect
 from uow.expressions.walk import walk
 from uow.mapping.columns import MISSING
-from uow.mapping.mapper import MappedColumn, Mapper
+from uow.mapping.mapper import KEY_REFUSED, MappedColumn, Mapper
+from uow.mapping.versions import first_version
 from uow.query.assignments import stored_expression
 from uow.query.sources import column_of
 from uow.query.statements import Insert
-from uow.types import Integer
+from uow.values import described
 
 __all__ = ["insert_rows", "split_insert"]
 
 _Values: TypeAlias = dict[MappedColumn, object]
 
 _MOST_PROBLEMS: Final = 20
-_FIRST_VERSION: Final = 1
 
 
 def insert_rows(
@@ -107,7 +107,7 @@ class _RowReader:
             try:
                 values[column] = _value(column, value)
             except ValueError as error:
-                self.problems.append(f"{column}: {error} (row {number})")
+                self.problems.append(f"{described(column, error)} (row {number})")
                 values[column] = None
         self.given.update(values)
         for column, make in self._defaults:
@@ -120,6 +120,8 @@ class _RowReader:
 
 
 def _value(column: MappedColumn, value: object) -> object:
+    if column.identity_always:
+        raise ValueError(KEY_REFUSED)
     if is_expression(value) or isinstance(value, SupportsSelect):
         return stored_expression(column, as_expression(value))
     if column.generated is not None:
@@ -133,8 +135,8 @@ def _default(column: MappedColumn) -> Callable[[], object] | None:
     if column.default is not MISSING:
         default = column.default
         return lambda: default
-    if column.version and isinstance(column.type, Integer):
-        return lambda: _FIRST_VERSION
+    if column.version:
+        return first_version(column)
     return None
 
 
@@ -153,8 +155,7 @@ def _in_order(values: _Values, columns: tuple[MappedColumn, ...]) -> tuple[objec
 
 
 def _part(insert: Insert, start: int, end: int) -> Insert:
-    rows = insert.rows[start:end]
-    return Insert(insert.mapper, insert.columns, rows, insert.on_conflict, insert.returning)
+    return insert.replace(rows=insert.rows[start:end])
 
 
 def _parameters(expressions: Iterable[object]) -> int:

@@ -8,8 +8,9 @@ from uow.errors import QueryError
 from uow.expressions.nodes import Expression
 from uow.query.clauses import Clauses, Field, selected
 from uow.query.executable import Executable
+from uow.query.named import NamedQuery
 from uow.query.rows import Row
-from uow.query.sources import source_in, source_of, tables_in
+from uow.query.sources import from_item, source_in, tables_in
 from uow.query.statements import Select
 
 __all__ = ["SelectStatement", "select"]
@@ -43,13 +44,13 @@ class SelectStatement(Clauses, Executable[list[R]], Generic[R]):
         """The tree."""
         return self._checked()
 
-    def select_from(self, *models: type[Any]) -> Self:
+    def select_from(self, *models: type[Any] | NamedQuery) -> Self:
         """Name the tables to read from, where the columns do not say it.
 
         By default that is the table of the first column; every other one is joined. Several tables
         give each row of one with each row of the others.
         """
-        sources = tuple(source_of(model) for model in models)
+        sources = tuple(from_item(model) for model in models)
         if self._select.joins:
             raise QueryError("select_from comes before join")
         for position, source in enumerate(sources):

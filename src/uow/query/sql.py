@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from string import Formatter
-from typing import Any, final
+from typing import Any, cast, final
 
 from uow.errors import QueryError
 from uow.expressions.nodes import Literal, literal_beside
@@ -37,16 +37,23 @@ def sql(text: str, /, **values: object) -> RawStatement:
     The text is sent as it is, so it must never hold what came from outside. Each `{name}` becomes a
     placeholder of the store, to which the value is bound; `{{` and `}}` are braces.
 
+    What type a value has the text says around it: `age > {least}`, `CAST({day} AS date)`. Where it
+    does not, or the class of the value leaves it open (a list is JSON, or an array), `literal`
+    says it: `sql("SELECT .. WHERE id = ANY({ids})", ids=literal([1, 2], Array(int)))`.
+
     Args:
         text: SQL of the store at hand.
-        values: one for each name in the text.
+        values: one for each name in the text, plain or a `literal`.
 
     Raises:
-        QueryError: a name has no value, a value has no name, or the text is malformed.
+        QueryError: a name has no value, a value has no name, or the text is malformed or empty.
     """
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users err
         raise QueryError(f"sql takes text, not a {type(text).__name__}")
+    if not text.strip("; \t\r\n\f"):
+        raise QueryError("sql: there is no statement in the text")
     literals: dict[str, Literal[Any]] = {}
+    typed: list[Literal[Any]] = []
     parts: list[str | Literal[Any]] = []
     for piece, name in _pieces(text):
         if piece:
@@ -56,12 +63,18 @@ def sql(text: str, /, **values: object) -> RawStatement:
         if name not in literals:
             if name not in values:
                 raise QueryError(f"sql: {{{name}}} has no value")
-            literals[name] = literal_beside(values[name], None, None)
+            value = values[name]
+            if isinstance(value, Literal):
+                stated = cast("Literal[object]", value)
+                literals[name] = stated
+                typed.append(stated)
+            else:
+                literals[name] = literal_beside(value, None, None)
         parts.append(literals[name])
     unused = values.keys() - literals.keys()
     if unused:
         raise QueryError(f"sql: nothing in the text is called {', '.join(sorted(unused))}")
-    return RawStatement(Raw(tuple(parts)))
+    return RawStatement(Raw(tuple(parts), tuple(typed)))
 
 
 def _pieces(text: str) -> list[tuple[str, str | None]]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar, cast, final, overload
 
-from uow.errors import QueryError
+from uow.errors import QueryError, ValidationError
 from uow.expressions.alias import TableAlias
 from uow.expressions.nodes import ColumnExpression, Excluded, Expression, as_condition
 from uow.mapping.mapper import MappedColumn, Mapper
 from uow.query.assignments import assigned, with_version
 from uow.query.bulk import refuse_whole_table
 from uow.query.clauses import Condition, selected
+from uow.query.conflicts import ConflictTarget, conflict_target
 from uow.query.executable import Executable
 from uow.query.insert_rows import insert_rows
+from uow.query.insert_select import insert_select
 from uow.query.rows import Row
 from uow.query.sources import column_of, source_of
 from uow.query.statements import Delete, Insert, OnConflict, Update
@@ -39,35 +41,80 @@ C = TypeVar("C")
 class InsertStatement(Executable[R], Generic[R]):
     """An INSERT; gives the number of rows, or what `returning` names."""
 
-    __slots__ = ("_given", "_insert")
+    __slots__ = ("_given", "_insert", "_missing")
 
-    def __init__(self, insert: Insert, given: frozenset[MappedColumn]) -> None:
+    def __init__(
+        self,
+        insert: Insert,
+        given: frozenset[MappedColumn],
+        missing: ValidationError | None = None,
+    ) -> None:
         self._insert = insert
         self._given = given
+        self._missing = missing
 
     def __repr__(self) -> str:
-        return f"<InsertStatement {self._insert.mapper.name}, {len(self._insert.rows)} rows>"
+        rows = "rows of a query" if self._insert.select else f"{len(self._insert.rows)} rows"
+        return f"<InsertStatement {self._insert.mapper.name}, {rows}>"
 
     @property
     def statement(self) -> Insert:
-        """The tree."""
+        """The tree.
+
+        Raises:
+            ValidationError: there are no values, and some are required.
+        """
+        if self._missing is not None:
+            raise self._missing
         return self._insert
 
-    def on_conflict(self, *fields: Expression[Any] | str) -> OnConflictClause[R]:
+    def from_select(
+        self, fields: Iterable[Expression[Any] | str], query: Executable[Any]
+    ) -> InsertStatement[R]:
+        """Insert what a query gives: `insert(Old).from_select([Old.id], select(New.id))`.
+
+        Fields that are not named get their default, if that is one value for all rows.
+
+        Args:
+            fields: what the columns of the query are for, in order.
+            query: what gives the rows; one for objects gives all their columns.
+
+        Raises:
+            QueryError: there are values already; fields and columns do not fit; or a field that is
+                required, or gets a value of its own in each row, is not among them.
+        """
+        old = self._insert
+        if self._given or old.select is not None:
+            raise QueryError("from_select stands instead of values: insert(Model).from_select(...)")
+        tree, given = insert_select(old.mapper, fields, query)
+        return InsertStatement(
+            tree.replace(on_conflict=old.on_conflict, returning=old.returning), given
+        )
+
+    def on_conflict(
+        self,
+        *fields: Expression[Any] | str,
+        constraint: str | None = None,
+        where: str | None = None,
+    ) -> OnConflictClause[R]:
         """Say what happens where a row is there already: `.nothing()` or `.update(...)`.
+
+        On MySQL any key may be met, whichever is named.
 
         Args:
             fields: the columns of a key or unique constraint; any of them, if none is named.
+            constraint: the name of a unique constraint or index of the class, instead of them: the
+                one in Settings, or else the one that `create_all` gives it and a `ConstraintError`
+                tells. An index over expressions has to be named.
+            where: the SQL of a unique index over some rows only, as its `where` in Settings; to be
+                given where several have these columns.
 
         Raises:
-            QueryError: these columns are no key and not unique together.
+            QueryError: these columns are no key and not unique together, or there is no constraint
+                of that name.
         """
-        mapper = self._insert.mapper
-        target = tuple(column_of(mapper, field) for field in fields)
-        if target and not _is_unique(mapper, frozenset(target)):
-            names = ", ".join(column.attribute for column in target)
-            raise QueryError(f"on_conflict: ({names}) of {mapper.name} is no key and not unique")
-        return OnConflictClause(self._insert, self._given, target)
+        target = conflict_target(self._insert.mapper, fields, constraint, where)
+        return OnConflictClause(self, target)
 
     @overload
     def returning(self, a: Expression[A], /) -> InsertStatement[list[Row[A]]]: ...
@@ -85,28 +132,23 @@ class InsertStatement(Executable[R], Generic[R]):
     ) -> InsertStatement[list[Row[*tuple[Any, ...]]]]: ...
     def returning(self, *columns: Any) -> InsertStatement[Any]:
         """Give these columns of each row that was written, instead of the count."""
-        old = self._insert
         found = selected(columns, "returning")
-        tree = Insert(old.mapper, old.columns, old.rows, old.on_conflict, found)
-        return InsertStatement(tree, self._given)
+        return InsertStatement(self._insert.replace(returning=found), self._given, self._missing)
 
 
 @final
 class OnConflictClause(Generic[R]):
     """The half of an INSERT that `on_conflict` begins."""
 
-    __slots__ = ("_given", "_insert", "_target")
+    __slots__ = ("_begun", "_target")
 
-    def __init__(
-        self, insert: Insert, given: frozenset[MappedColumn], target: tuple[MappedColumn, ...]
-    ) -> None:
-        self._insert = insert
-        self._given = given
+    def __init__(self, begun: InsertStatement[R], target: ConflictTarget) -> None:
+        self._begun = begun
         self._target = target
 
     def nothing(self) -> InsertStatement[R]:
         """Leave the row that is there as it is."""
-        return self._finished(OnConflict(self._target))
+        return self._finished((), ())
 
     def update(
         self,
@@ -118,15 +160,16 @@ class OnConflictClause(Generic[R]):
         Args:
             fields: columns that take the value that was to be inserted, and mappings of columns
                 to new values, in which `excluded(column)` is that value. Without any: every
-                column that was given, but for the key and those of the conflict.
+                column that was given, but for the key and those of the conflict. The column of an
+                optimistic lock is counted up.
             where: change the row only if this holds for it.
 
         Raises:
-            QueryError: the conflict names no columns; or a field is there twice.
+            QueryError: the conflict names no key; or a field cannot be set, or is there twice.
             ValidationError: a value does not fit its field.
         """
-        mapper = self._insert.mapper
-        if not self._target:
+        mapper = self._begun._insert.mapper
+        if not self._target.parts:
             raise QueryError("on_conflict().update(...) needs the columns that may be met")
         found: dict[MappedColumn, Expression[Any]] = {}
         for field in fields or self._proposed():
@@ -137,21 +180,40 @@ class OnConflictClause(Generic[R]):
         if not found:
             raise QueryError("on_conflict().update() has nothing to change: use .nothing()")
         conditions = () if where is None else (as_condition(where, "on_conflict"),)
-        return self._finished(OnConflict(self._target, with_version(mapper, found), conditions))
+        return self._finished(with_version(mapper, found), conditions)
 
     def _proposed(self) -> list[Expression[Any]]:
         # A default of a new row is no reason to overwrite what an old one holds.
-        mapper = self._insert.mapper
+        begun, mapper = self._begun, self._begun._insert.mapper
+        fixed = {*self._target.parts, *mapper.key, mapper.version, mapper.discriminator}
+        # A column that several tables have is given to all of them.
+        owners = [table.owner or table for table in mapper.tables]
         return [
-            ColumnExpression(column, mapper)
-            for column in self._insert.columns
-            if column in self._given and column not in self._target and not column.primary_key
+            ColumnExpression(owner.by_attribute[column.attribute], owner)
+            for column in begun._insert.columns
+            if column in begun._given and column not in fixed
+            for owner in _owners(column, owners)
         ]
 
-    def _finished(self, on_conflict: OnConflict) -> InsertStatement[R]:
-        old = self._insert
-        tree = Insert(old.mapper, old.columns, old.rows, on_conflict, old.returning)
-        return InsertStatement(tree, self._given)
+    def _finished(
+        self,
+        assignments: tuple[tuple[MappedColumn, Expression[Any]], ...],
+        conditions: tuple[Expression[Any], ...],
+    ) -> InsertStatement[R]:
+        begun, target = self._begun, self._target
+        on_conflict = OnConflict(target.parts, assignments, conditions, target.where)
+        tree = begun._insert.replace(on_conflict=on_conflict)
+        return InsertStatement(tree, begun._given, begun._missing)
+
+
+def _owners(column: MappedColumn, owners: list[Mapper]) -> list[Mapper]:
+    """The classes whose tables have a column of a class; it itself where only one has."""
+    found = [
+        owner
+        for owner in owners
+        if any(column.attribute in t.by_attribute for t in owner.tables[-1:])
+    ]
+    return found if len(found) > 1 else [column.mapper]
 
 
 @final
@@ -203,7 +265,7 @@ class UpdateStatement(Executable[R], Generic[R]):
             fields: the same by name.
 
         Raises:
-            QueryError: the class has no such field, or it was given before.
+            QueryError: the class has no such field, it cannot be set, or it was given before.
             ValidationError: a value does not fit its field.
         """
         found = dict(self._values)
@@ -319,7 +381,7 @@ class DeleteStatement(Executable[R], Generic[R]):
 def insert(
     model: type[Any], values: Mapping[Any, object] | None = None, /, **fields: object
 ) -> InsertStatement[int]:
-    """Make an INSERT of one row.
+    """Make an INSERT of one row; without values, begin one of rows that a query gives.
 
     Defaults made in Python apply; those of the store are the store's.
 
@@ -339,7 +401,13 @@ def insert(
         if column_of(mapper, name) in named:
             raise QueryError(f"{mapper.name}.{name} is given twice")
         row[name] = value
-    return InsertStatement(*insert_rows(mapper, [row]))
+    try:
+        return InsertStatement(*insert_rows(mapper, [row]))
+    except ValidationError as error:
+        if row:
+            raise
+        # Rows may still come from a query; without one the statement says what is missing.
+        return InsertStatement(Insert(mapper, (), ()), frozenset(), error)
 
 
 def insert_many(model: type[Any], rows: Iterable[Mapping[Any, object]]) -> InsertStatement[int]:
@@ -387,12 +455,6 @@ def _proposed(mapper: Mapper, field: object) -> Mapping[Any, object]:
         return cast("Mapping[Any, object]", field)
     column = column_of(mapper, field)
     proposed: Excluded[Any] = Excluded(column)
-    return {column.attribute: proposed}
-
-
-def _is_unique(mapper: Mapper, columns: frozenset[MappedColumn]) -> bool:
-    sets = [frozenset(mapper.key), *(frozenset(unique.columns) for unique in mapper.uniques)]
-    sets += [
-        frozenset(index.columns) for index in mapper.indexes if index.unique and index.where is None
-    ]
-    return columns in sets
+    if isinstance(field, str):
+        return {field: proposed}
+    return {ColumnExpression[Any](column, column.mapper): proposed}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, final
@@ -11,18 +11,23 @@ from uow.session.ambient import current_session
 from uow.session.session import Session
 
 if TYPE_CHECKING:
+    from uow.database import Database
     from uow.query.executor import RowStream
     from uow.query.statements import Delete, Insert, Select, Update
 
-__all__ = ["ambient_executor", "unit"]
+__all__ = ["AmbientExecutor", "ambient_executor", "unit"]
+
+Home = Callable[[], "Database"]
+"""Gives the database of who has no session."""
 
 
 @asynccontextmanager
-async def unit(*, writes: bool = True) -> AsyncGenerator[Session]:
+async def unit(*, writes: bool = True, of: Home | None = None) -> AsyncGenerator[Session]:
     """Give the ambient session, flushed at the end; or one that commits at the end.
 
     Args:
         writes: whether there is something to write at the end.
+        of: gives the database of a session of its own; the default one without it.
     """
     session = current_session()
     if session is not None:
@@ -30,7 +35,7 @@ async def unit(*, writes: bool = True) -> AsyncGenerator[Session]:
         if writes:
             await session.flush()
         return
-    async with Session(_depth=4) as own:
+    async with Session(None if of is None else of(), _depth=4) as own:
         yield own
         if writes:
             await own.commit()
@@ -40,58 +45,74 @@ async def unit(*, writes: bool = True) -> AsyncGenerator[Session]:
 class AmbientExecutor:
     """Runs queries in the ambient session, or each in a session of its own."""
 
-    __slots__ = ()
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Home | None = None) -> None:
+        self._of = of
 
     async def fetch_objects(self, select: Select) -> list[Any]:
         """See `Executor`."""
-        async with unit(writes=False) as session:
+        async with unit(writes=False, of=self._of) as session:
             return await session.fetch_objects(select)
 
     async def fetch_rows(self, select: Select) -> list[Any]:
         """See `Executor`."""
-        async with unit(writes=False) as session:
+        async with unit(writes=False, of=self._of) as session:
             return await session.fetch_rows(select)
 
     async def fetch_scalars(self, select: Select) -> list[Any]:
         """See `Executor`."""
-        async with unit(writes=False) as session:
+        async with unit(writes=False, of=self._of) as session:
             return await session.fetch_scalars(select)
+
+    async def fetch_beside(self, select: Select) -> tuple[list[Any], list[tuple[Any, ...]]]:
+        """See `Executor`."""
+        async with unit(writes=False, of=self._of) as session:
+            return await session.fetch_beside(select)
+
+    async def fetch_plan(self, select: Select, *, analyze: bool) -> str:
+        """See `Executor`."""
+        async with unit(writes=False, of=self._of) as session:
+            return await session.fetch_plan(select, analyze=analyze)
 
     async def execute_write(self, statement: Update | Delete | Insert) -> int:
         """See `Executor`."""
         session = current_session()
         if session is not None:
             return await session.execute_write(statement)
-        async with Session(_depth=2) as own:
+        async with Session(None if self._of is None else self._of(), _depth=2) as own:
             count = await own.execute_write(statement)
             await own.commit()
             return count
 
-    def stream_objects(self, select: Select) -> RowStream[Any]:
+    def stream_objects(self, select: Select, *, batch_size: int = 500) -> RowStream[Any]:
         """See `Executor`."""
         session = current_session()
-        return OwnStream(select) if session is None else session.stream_objects(select)
+        if session is None:
+            return OwnStream(select, batch_size, self._of)
+        return session.stream_objects(select, batch_size=batch_size)
 
-    def stream_rows(self, select: Select) -> RowStream[Any]:
+    def stream_rows(self, select: Select, *, batch_size: int = 500) -> RowStream[Any]:
         """See `Executor`."""
-        return self.stream_objects(select)
+        return self.stream_objects(select, batch_size=batch_size)
 
 
 @final
 class OwnStream:
     """A stream with a session of its own, closed with it."""
 
-    __slots__ = ("_select", "_session", "_stream")
+    __slots__ = ("_batch_size", "_select", "_session", "_stream")
 
-    def __init__(self, select: Select) -> None:
+    def __init__(self, select: Select, batch_size: int, of: Home | None) -> None:
         self._select = select
-        self._session = Session(_depth=2)
+        self._batch_size = batch_size
+        self._session = Session(None if of is None else of(), _depth=2)
         self._stream: RowStream[Any] | None = None
 
     async def __aenter__(self) -> AsyncIterator[Any]:
         await self._session.__aenter__()
         try:
-            self._stream = self._session.stream_objects(self._select)
+            self._stream = self._session.stream_objects(self._select, batch_size=self._batch_size)
             return await self._stream.__aenter__()
         except BaseException:
             await self._session.aclose()

@@ -10,9 +10,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from weakref import ref
 
-import anyio
-
 from uow.errors import ConcurrentUseError
+from uow.session.tasks import running_task
 
 if TYPE_CHECKING:
     from uow.session.session import Session
@@ -48,7 +47,7 @@ _bound: ContextVar[Binding | None] = ContextVar("uow_session", default=None)
 
 def bind(session: Session) -> Binding:
     """Make a session the ambient one of the running task."""
-    binding = Binding(session, anyio.get_current_task().id, _bound.get())
+    binding = Binding(session, running_task(), _bound.get())
     _bound.set(binding)
     return binding
 
@@ -59,6 +58,7 @@ def unbind(binding: Binding) -> None:
     top = _bound.get()
     if top is binding:
         task = binding.task
+        top = binding.previous
         while top is not None and top.session is None and top.task == task:
             top = top.previous
         _bound.set(top)
@@ -73,7 +73,7 @@ def current_session() -> Session | None:
     """
     binding = _bound.get()
     while binding is not None:
-        if binding.task != anyio.get_current_task().id:
+        if binding.task != running_task():
             raise ConcurrentUseError(
                 "this task was started inside the session of another task, and sessions are not "
                 "shared between tasks; open a session of its own here"

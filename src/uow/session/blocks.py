@@ -185,8 +185,11 @@ class _BeginSession:
         *,
         isolation: str | None = None,
         read_only: bool = False,
+        deferrable: bool = False,
         autoflush: bool = False,
         verify_commit: bool = False,
+        read_after: str | None = None,
+        atomic: bool = True,
     ) -> AbstractAsyncContextManager[Session]:
         """Make the session; its transaction begins at the first statement.
 
@@ -196,13 +199,19 @@ class _BeginSession:
             read_only: refuse to write.
             autoflush: flush before queries.
             verify_commit: leave a token in the store with the commit; see `Session`.
+            deferrable: wait for a safe moment to read at; see `Session`.
+            read_after: the position a replica must have reached; see `Session`.
+            atomic: False for a store without transactions; see `Session`.
         """
         session = self._class(
             database,
             isolation=isolation,
+            deferrable=deferrable,
             read_only=read_only,
             autoflush=autoflush,
             verify_commit=verify_commit,
+            read_after=read_after,
+            atomic=atomic,
             _depth=2,
         )
         return SessionBlock(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from uow.errors import QueryError
@@ -9,10 +10,14 @@ from uow.expressions import ColumnExpression, Expression
 from uow.mapping.mapper import mapper_of
 from uow.query.insert_rows import split_insert
 from uow.query.rows import row_class, usable_names
-from uow.query.statements import Delete, Insert, Raw, Update
+from uow.query.statements import Delete, ForUpdate, Insert, Raw, Select, Update
+from uow.session.document_bulk import DocumentBulk
+from uow.session.spread_inserts import SpreadInserts, is_spread_insert
+from uow.session.spread_writes import SpreadWrites, is_spread
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import Mapper
+    from uow.operations import Written
     from uow.session.reading import Reader
     from uow.session.unit import Unit
 
@@ -53,20 +58,73 @@ class Bulk:
         replaces = not isinstance(tree, Insert) or tree.on_conflict is not None
         if replaces:
             self._refuse_unflushed(mapper)
-        sent = self._naming(tree) if unit.ledger.of(mapper.root) else tree
+        if mapper.document is not None and not isinstance(tree, Insert):
+            return await DocumentBulk(unit, self._reader).write(tree)
+        if isinstance(tree, Insert):
+            if is_spread_insert(tree):
+                return await self._insert_into_several(tree)
+        elif is_spread(tree):
+            return await self._write_several(tree)
+        has_loaded = bool(unit.ledger.of(mapper.root))
+        sent = self._naming(tree) if has_loaded else tree
+        keys: list[Any] | None = None
+        if has_loaded and sent is tree and isinstance(tree, Delete):
+            keys = await self._locked(tree)
         answer = await self._send(sent)
         if replaces:
-            keys: list[Any] | None = None
             if sent is not tree:
                 codec = unit.codecs.of(mapper)
                 width = len(mapper.key)
-                keys = [codec.decode_key(row[:width]) for row in answer]
+                keys = [codec.decode_key(row) for row in answer]
                 answer = [row[width:] for row in answer]
             removed = isinstance(tree, Delete) and keys is not None
             unit.ledger.expire_all(mapper, keys, removed=removed)
         if tree.returning:
             return self._reader.rows(tree.returning, answer)
         return answer if sent is tree else len(answer)
+
+    async def write_together(
+        self, trees: Sequence[Update | Delete], options: Mapping[str, Any]
+    ) -> Written:
+        """Run bulk statements of one document class in one bulk write.
+
+        Objects of the class are expired.
+
+        Raises:
+            QueryError: the class has changes that were not flushed.
+        """
+        if self._unit.is_read_only:
+            raise QueryError("the session is read-only")
+        self._refuse_unflushed(trees[0].mapper)
+        return await DocumentBulk(self._unit, self._reader).write_together(trees, options)
+
+    async def _write_several(self, tree: Update | Delete) -> Any:
+        """Change rows in several tables."""
+        writes = SpreadWrites(self._unit)
+        is_delete = isinstance(tree, Delete)
+        written = await (writes.delete(tree) if isinstance(tree, Delete) else writes.update(tree))
+        self._unit.ledger.expire_all(tree.mapper, written.keys, removed=is_delete)
+        if tree.returning:
+            return self._reader.rows(tree.returning, written.rows)
+        return len(written.keys)
+
+    async def _insert_into_several(self, tree: Insert) -> Any:
+        """Insert rows into several tables, or change those that are there."""
+        inserts = SpreadInserts(self._unit, SpreadWrites(self._unit))
+        written, changed = await inserts.insert(tree)
+        if changed:
+            self._unit.ledger.expire_all(tree.mapper, changed, removed=False)
+        if tree.returning:
+            return self._reader.rows(tree.returning, written.rows)
+        return len(written.keys)
+
+    async def _locked(self, tree: Delete) -> list[Any]:
+        """Lock the rows that are to be deleted, where the store does not say which they were."""
+        mapper, codecs = tree.mapper, self._unit.codecs
+        keys = tuple(ColumnExpression[Any](column, mapper) for column in mapper.key)
+        select = Select(columns=keys, froms=(mapper,), where=tree.where, for_update=ForUpdate())
+        statement = codecs.dialect.compile(select).statement
+        return codecs.of(mapper).keys_of(await self._unit.write(statement, returns=True))
 
     async def _send(self, tree: Insert | Update | Delete) -> Any:
         """Run the statement, in parts where it holds more values than the store takes."""

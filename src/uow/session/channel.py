@@ -7,27 +7,34 @@ every error says in which phase it came.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from uow.drivers.base import Loading, Numbering
 from uow.errors import (
     CommitUnknownError,
     ConnectionLostError,
     DriverError,
     Outcome,
     Phase,
+    QueryError,
     SessionClosedError,
     UowError,
 )
-from uow.statement import Many, Statement
+from uow.pool import Lender, first_step
+from uow.session.finish import End, finish
+from uow.statement import Load, Numbered, Sendable, Statement
 
 if TYPE_CHECKING:
     from uow.database import Database
     from uow.drivers.base import Connection, Row, Rows, TransactionOptions
+
+    Cursor: TypeAlias = AbstractAsyncContextManager[AsyncIterator[list[Row]]]
 
 __all__ = ["Channel"]
 
@@ -36,20 +43,45 @@ T = TypeVar("T")
 SAYS_NOTHING: Final = (ConnectionLostError, DriverError)
 """Errors that do not tell whether the store had done what it was asked for."""
 
+LOOK_SECONDS: Final = 1.0
+"""How long it may take to find out more about what went wrong."""
+
 
 class Channel:
     """The connection and the transaction of one session.
 
+    Args:
+        database: the database.
+        options: how transactions begin. One that only reads may be a replica's, unless it is
+            serializable: a replica knows nothing of the transactions it would have to be in line
+            with.
+        read_after: the position that a replica must have reached.
+
     Attributes:
+        pool: who lends connections.
         connection: held for an open transaction, else None.
         savepoints: how many savepoints were ever set, for their names.
     """
 
-    __slots__ = ("_cancelled", "connection", "database", "options", "pool", "savepoints")
+    __slots__ = (
+        "_cancelled",
+        "_observers",
+        "connection",
+        "database",
+        "options",
+        "pool",
+        "savepoints",
+    )
 
-    def __init__(self, database: Database, options: TransactionOptions) -> None:
+    def __init__(
+        self, database: Database, options: TransactionOptions, read_after: str | None = None
+    ) -> None:
         self.database = database
-        self.pool = database.pool
+        self._observers = database.observers
+        self.pool: Lender = database.lender(
+            read_only=options.read_only and options.isolation != "SERIALIZABLE",
+            read_after=read_after,
+        )
         self.options = options
         self.connection: Connection | None = None
         self.savepoints = 0
@@ -64,54 +96,102 @@ class Channel:
         connection = self.connection
         return connection is not None and (connection.is_closed or not connection.in_transaction)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the store takes nothing but a rollback in the transaction that is open."""
+        connection = self.connection
+        return connection is not None and connection.has_failed
+
     # -- statements
 
-    async def fetch(self, statement: Statement, phase: Phase = Phase.QUERY) -> list[Row]:
+    # What only hands on what it awaits is no coroutine of its own: each costs on every way in
+    # and out, and a unit of work passes here with every statement.
+
+    def fetch(self, statement: Statement, phase: Phase = Phase.QUERY) -> Awaitable[list[Row]]:
         """Run a statement and return its rows."""
-        self._tell(statement)
-        if self.connection is not None:
-            return await self._inside(lambda connection: connection.fetch(statement), phase)
-        return await self._borrowed(lambda borrowed: borrowed.fetch(statement), phase)
+        if self._observers:
+            self._tell(statement)
+        connection = self.connection
+        if connection is None:
+            return self._borrowed(statement, phase)
+        return self._inside(connection, connection.fetch(statement), phase)
 
-    async def fetch_apart(self, statement: Statement) -> list[Row]:
+    def fetch_apart(self, statement: Statement) -> Awaitable[list[Row]]:
         """Run a statement on a connection of its own, whatever is open here."""
-        self._tell(statement)
-        return await self._borrowed(lambda borrowed: borrowed.fetch(statement), Phase.QUERY)
+        if self._observers:
+            self._tell(statement)
+        return self._borrowed(statement, Phase.QUERY)
 
-    async def run(self, statement: Statement) -> Rows:
+    async def look(self, statement: Statement) -> list[Row] | None:
+        """Read on another connection, if one is to be had soon and answers; else None."""
+        rows: list[Row] | None = None
+        connection: Connection | None = None
+        try:
+            with anyio.move_on_after(LOOK_SECONDS):
+                connection = await self.acquire()
+                self._tell(statement)
+                rows = await connection.fetch(statement)
+        except UowError:
+            return None
+        finally:
+            if connection is not None:
+                await self.release(connection)
+        return rows
+
+    def run(self, statement: Statement) -> Awaitable[Rows]:
         """Run raw SQL in the open transaction; the driver notes what it does to the connection."""
-        self._tell(statement)
-        return await self._inside(lambda connection: connection.run(statement), Phase.QUERY)
+        if self._observers:
+            self._tell(statement)
+        connection = self._open()
+        return self._inside(connection, connection.run(statement), Phase.QUERY)
 
-    async def write(self, statement: Statement | Many, *, returns: bool) -> Any:
+    def write(self, statement: Sendable, *, returns: bool) -> Awaitable[Any]:
         """Run a statement of a flush or a bulk write in the open transaction.
 
         Returns:
             The rows, if it returns any; else the count of matched rows (a statement), or one
             count a row of parameters.
         """
-        self._tell(statement)
-        return await self._inside(
-            lambda connection: send(connection, statement, returns=returns), Phase.FLUSH
-        )
+        if self._observers:
+            self._tell(statement)
+        connection = self._open()
+        action = send(connection, statement, returns=returns)
+        return self._inside(connection, action, Phase.FLUSH)
 
-    def stream(
-        self, connection: Connection, statement: Statement, *, batch_size: int
-    ) -> AbstractAsyncContextManager[Any]:
-        """Open a cursor on a connection."""
-        self._tell(statement)
-        return connection.stream(statement, batch_size=batch_size)
+    async def open_stream(
+        self, statement: Statement, *, batch_size: int
+    ) -> tuple[Connection, Cursor, AsyncIterator[list[Row]]]:
+        """Open a cursor: in the transaction, or else on a connection that the caller gives back.
 
-    async def _inside(self, action: Callable[[Connection], Awaitable[T]], phase: Phase) -> T:
-        """Run one statement in the open transaction.
+        Returns:
+            The connection, the cursor, which the caller closes, and what it gives.
+        """
+        if self._observers:
+            self._tell(statement)
+
+        async def enter(connection: Connection) -> tuple[Cursor, AsyncIterator[list[Row]]]:
+            cursor = connection.stream(statement, batch_size=batch_size)
+            return cursor, await cursor.__aenter__()
+
+        try:
+            connection = self.connection
+            if connection is not None:
+                return connection, *await enter(connection)
+            connection, opened = await first_step(self.pool, enter)
+        except UowError as error:
+            mark(error, Phase.QUERY)
+            raise
+        return connection, *opened
+
+    async def _inside(self, connection: Connection, action: Awaitable[T], phase: Phase) -> T:
+        """Run one statement in the transaction that is open on a connection.
 
         Raises:
             SessionClosedError: another task closed the session meanwhile; what was done here is
                 rolled back.
         """
-        connection = self._open()
         try:
-            result = await action(connection)
+            result = await action
         except UowError as error:
             if self.connection is not connection:
                 raise closed_under_us() from error
@@ -121,21 +201,26 @@ class Channel:
             raise closed_under_us()
         return result
 
-    async def _borrowed(self, action: Callable[[Connection], Awaitable[T]], phase: Phase) -> T:
+    async def _borrowed(self, statement: Statement, phase: Phase) -> list[Row]:
         """Run one statement on a connection of the pool, and give it back."""
-        connection = await self.acquire()
         try:
-            result = await action(connection)
+            if statement.reads:
+                connection, rows = await first_step(
+                    self.pool, lambda borrowed: borrowed.fetch(statement)
+                )
+            else:
+                connection = await self.acquire()
+                try:
+                    rows = await connection.fetch(statement)
+                except BaseException:
+                    await self.release(connection)
+                    raise
         except UowError as error:
-            await self.release(connection)
             mark(error, phase)
-            raise
-        except BaseException:
-            await self.release(connection)
             raise
         if not self.pool.release_nowait(connection):
             await self.pool.release(connection)
-        return result
+        return rows
 
     async def acquire(self) -> Connection:
         """Take a connection from the pool; the caller gives it back."""
@@ -159,18 +244,16 @@ class Channel:
         """Begin the transaction, unless it is open."""
         if self.connection is not None:
             return
-        connection = await self.acquire()
         try:
-            self._tell("BEGIN")
-            await connection.begin(self.options)
+            self.connection, _ = await first_step(self.pool, self._begin_on)
         except UowError as error:
-            await self.release(connection)
             mark(error, Phase.BEGIN)
             raise
-        except BaseException:
-            await self.release(connection)
-            raise
-        self.connection = connection
+
+    def _begin_on(self, connection: Connection) -> Awaitable[None]:
+        if self._observers:
+            self._tell("BEGIN")
+        return connection.begin(self.options)
 
     async def commit(self) -> None:
         """Commit the open transaction and give the connection back.
@@ -190,14 +273,17 @@ class Channel:
                 "the connection was closed before COMMIT was sent; nothing was stored",
                 phase=Phase.COMMIT,
             )
-        self._tell("COMMIT")
+        if self._observers:
+            self._tell("COMMIT")
         try:
-            await self._sealed(connection.commit, connection)
+            end = await finish(connection.commit, self.database.commit_timeout)
+            await self._ended(end, connection)
         finally:
             self.connection = None
-            await self._give_back(connection)
+            if not self.pool.release_nowait(connection):
+                await self._give_back(connection)
 
-    async def commit_alone(self, statement: Statement | Many, *, returns: bool) -> Any:
+    async def commit_alone(self, statement: Sendable, *, returns: bool) -> Any:
         """Run the one statement of a whole unit, which is then its own COMMIT.
 
         Returns:
@@ -206,12 +292,14 @@ class Channel:
         connection = await self.acquire()
         try:
             await checkpoint_if_cancelled()
-            self._tell(statement)
-            return await self._sealed(
-                lambda: send(connection, statement, returns=returns), connection
-            )
+            if self._observers:
+                self._tell(statement)
+            action = partial(send, connection, statement, returns=returns)
+            end = await finish(action, self.database.commit_timeout)
+            return await self._ended(end, connection)
         finally:
-            await self._give_back(connection)
+            if not self.pool.release_nowait(connection):
+                await self._give_back(connection)
 
     @property
     def was_cancelled(self) -> bool:
@@ -228,9 +316,8 @@ class Channel:
         if cancelled is not None and cancelled is not error:
             raise cancelled from error
 
-    async def _sealed(self, action: Callable[[], Awaitable[T]], connection: Connection) -> T:
-        """Run what commits, to its end, and know its outcome whatever happens."""
-        end = await finish(action, self.database.commit_timeout)
+    async def _ended(self, end: End[T], connection: Connection) -> T:
+        """Know the outcome of what commits by how it ended."""
         self._cancelled = end.cancelled
         error = end.error
         if error is None and end.is_done:
@@ -242,6 +329,11 @@ class Channel:
             mark(error, Phase.COMMIT)
             raise error
         self.pool.discard(connection)
+        if self.options.read_only:
+            raise ConnectionLostError(
+                "the connection was lost at the end of a transaction that only read",
+                phase=Phase.COMMIT,
+            ) from error
         if error is None:
             raise CommitUnknownError(
                 f"COMMIT did not end within {self.database.commit_timeout} seconds; the "
@@ -253,9 +345,8 @@ class Channel:
 
     async def _give_back(self, connection: Connection) -> None:
         """Release after a COMMIT: what reaches us meanwhile must not hide how that ended."""
-        if not self.pool.release_nowait(connection):
-            end = await finish(lambda: self.pool.release(connection), self.database.cleanup_timeout)
-            self._cancelled = self._cancelled or end.cancelled
+        end = await finish(lambda: self.pool.release(connection), self.database.cleanup_timeout)
+        self._cancelled = self._cancelled or end.cancelled
 
     async def rollback(self) -> None:
         """Roll back and give the connection back, in bounded time.
@@ -306,13 +397,37 @@ class Channel:
         self.savepoints += 1
         name = f"uow_{self.savepoints}"
         self._tell(f"SAVEPOINT {name}")
-        await self._inside(lambda connection: connection.savepoint(name), Phase.SAVEPOINT)
+        connection = self._open()
+        await self._inside(connection, connection.savepoint(name), Phase.SAVEPOINT)
         return name
 
-    async def release_savepoint(self, name: str) -> None:
-        """Keep what was done since a savepoint."""
+    async def release_savepoint(self, name: str) -> BaseException | None:
+        """Keep what was done since a savepoint, in bounded time.
+
+        Cancellation is heard before it is sent, and not while it runs: who cancels it then cannot
+        know whether the savepoint is still there to go back to.
+
+        Returns:
+            The cancellation that came meanwhile, to be raised when the caller's books are in order.
+        """
+        connection = self._open()
+        await checkpoint_if_cancelled()
         self._tell(f"RELEASE SAVEPOINT {name}")
-        await self._inside(lambda connection: connection.release_savepoint(name), Phase.SAVEPOINT)
+        end = await finish(
+            lambda: self._inside(connection, connection.release_savepoint(name), Phase.SAVEPOINT),
+            self.database.cleanup_timeout,
+        )
+        if end.is_done:
+            return end.cancelled
+        if end.error is None:  # the budget is spent
+            self.connection = None
+            self.pool.discard(connection)
+            end.error = ConnectionLostError(
+                "the store did not answer the release of a savepoint in time; the transaction is"
+                " rolled back",
+                phase=Phase.SAVEPOINT,
+            )
+        raise end.cancelled or end.error
 
     async def rollback_to(self, name: str) -> bool:
         """Undo what was done since a savepoint, in bounded time.
@@ -343,66 +458,41 @@ class Channel:
             raise closed_under_us()
         return self.connection
 
-    def _tell(self, sent: Statement | Many | str) -> None:
-        for observe in self.database.observers:
+    def _tell(self, sent: Sendable | str) -> None:
+        for observe in self._observers:
             observe(sent)
 
 
-class End(Generic[T]):
-    """How something that must run to its end ended.
-
-    Attributes:
-        result: what it returned.
-        is_done: it returned.
-        error: what it raised.
-        cancelled: the cancellation that reached the waiting task meanwhile.
-    """
-
-    __slots__ = ("cancelled", "error", "is_done", "result")
-
-    result: T
-
-    def __init__(self) -> None:
-        self.is_done = False
-        self.error: BaseException | None = None
-        self.cancelled: BaseException | None = None
-
-
-async def finish(action: Callable[[], Awaitable[T]], budget: float) -> End[T]:
-    """Run something to its end, or to the end of its budget, whoever is cancelled meanwhile.
-
-    A shielded scope alone holds back the cancellation of scopes, but not `task.cancel()` of
-    asyncio, which reaches the awaiting task itself. So it runs in a task of its own.
-    """
-    end: End[T] = End()
-
-    async def run() -> None:
-        with anyio.move_on_after(budget, shield=True):
-            try:
-                end.result = await action()
-                end.is_done = True
-            except Exception as error:  # noqa: BLE001 - kept, for the caller to raise
-                end.error = error
-
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-        # trio's task groups keep a cancellation to themselves that came while they waited.
-        await checkpoint_if_cancelled()
-    except BaseException as error:  # noqa: BLE001 - kept, for the caller to raise
-        end.cancelled = error
-    return end
-
-
-async def send(connection: Connection, statement: Statement | Many, *, returns: bool) -> Any:
+def send(connection: Connection, statement: Sendable, *, returns: bool) -> Awaitable[Any]:
     """Run a statement, or one for each row of parameters."""
     if isinstance(statement, Statement):
-        if returns:
-            return await connection.fetch(statement)
-        return await connection.execute(statement)
+        return connection.fetch(statement) if returns else connection.execute(statement)
+    if isinstance(statement, Load):
+        return load(connection, statement, returns=returns)
+    if isinstance(statement, Numbered):
+        return insert_numbered(connection, statement)
     if returns:
-        return await connection.fetch_many(statement)
-    return await connection.execute_many(statement)
+        return connection.fetch_many(statement)
+    return connection.execute_many(statement)
+
+
+async def load(connection: Connection, stream: Load, *, returns: bool) -> Any:
+    """Send rows as one stream where the client and the store can, else by statements."""
+    if isinstance(connection, Loading) and connection.can_load:
+        answer = await connection.fetch(stream.permit)
+        if answer:
+            keys = answer if stream.takes_keys else None
+            count = await connection.load(stream, keys)
+            return answer[:count] if returns else count
+    answers = [await send(connection, one, returns=returns) for one in stream.otherwise()]
+    return [row for rows in answers for row in rows] if returns else sum(answers)
+
+
+async def insert_numbered(connection: Connection, rows: Numbered) -> list[Row]:
+    """Insert rows of which the store tells the first key, and give the keys of all."""
+    if not isinstance(connection, Numbering):
+        raise QueryError("the driver does not say which keys new rows were given")
+    return await connection.insert(rows)
 
 
 def closed_under_us() -> SessionClosedError:
@@ -413,6 +503,11 @@ def closed_under_us() -> SessionClosedError:
 
 
 def mark(error: UowError, phase: Phase) -> None:
-    """Say in which phase an error came, unless the driver knew better."""
+    """Say in which phase an error came, unless the driver knew better.
+
+    A statement that was sent and refused has an outcome, other than one that was wrong before.
+    """
     if error.phase is None:
         error.phase = phase
+    if error.outcome is None and isinstance(error, QueryError):
+        error.outcome = Outcome.NOT_APPLIED

@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 from uow.errors import MappingError, QueryError
 
 if TYPE_CHECKING:
+    from uow.mapping.mapper import Mapper
     from uow.mapping.model import Model
     from uow.session.session import Session
 
@@ -93,9 +94,18 @@ _class_hooks: Final[WeakKeyDictionary[type, Hooks]] = WeakKeyDictionary()
 
 
 class _Events:
-    """The registry of hooks, as the name `event`."""
+    """The registry of hooks, as the name `event`.
 
-    __slots__ = ()
+    Attributes:
+        attached: how many hooks were ever attached to classes.
+        has_object_hooks: whether there was ever a hook of a class, attached or marked.
+    """
+
+    __slots__ = ("attached", "has_object_hooks")
+
+    def __init__(self) -> None:
+        self.attached = 0
+        self.has_object_hooks = False
 
     def listens_for(self, target: Any, name: str) -> Callable[[F], F]:
         """Attach the decorated function to a model, to `Session`, or to one session.
@@ -118,7 +128,8 @@ class _Events:
                 cast("Session", target).on(name, function)
             elif isinstance(target, type) and name in OBJECT_EVENTS:
                 _class_hooks.setdefault(target, Hooks()).add(name, function)
-                _hearing.clear()
+                self.attached += 1
+                self.has_object_hooks = True
             else:
                 raise QueryError(
                     f"{name!r} is heard on Session or on a session"
@@ -145,16 +156,14 @@ def object_hooks(class_: type[Model], name: str) -> Iterator[Callable[[Any], Any
             yield from hooks.get(name)
 
 
-_hearing: Final[WeakKeyDictionary[type, bool]] = WeakKeyDictionary()
-
-
-def hears_objects(class_: type[Any]) -> bool:
+def hears_objects(mapper: Mapper) -> bool:
     """Whether a class has any hooks. The answer is kept, as every flush asks."""
-    found = _hearing.get(class_)
-    if found is None:
+    kept: tuple[int, bool] | None = mapper.kept.get(hears_objects)
+    if kept is None or kept[0] != event.attached:
+        class_ = mapper.class_
         found = any(True for name in OBJECT_EVENTS for _ in object_hooks(class_, name))
-        _hearing[class_] = found
-    return found
+        kept = mapper.kept[hears_objects] = (event.attached, found)
+    return kept[1]
 
 
 async def call(function: Callable[..., Any], *args: Any) -> None:
@@ -170,6 +179,7 @@ def _marker(name: str) -> Callable[[F], F]:
             raise MappingError(f"@{name} goes on a function, not on {type(method).__name__}")
         marks: tuple[str, ...] = getattr(method, "_uow_events", ())
         vars(method)["_uow_events"] = (*marks, name)
+        event.has_object_hooks = True
         return method
 
     mark.__name__ = mark.__qualname__ = name

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-import anyio
-
 from uow.session.events import (
     Hooks,
     call,
+    event,
     hears_objects,
     logger,
     object_hooks,
     session_hooks,
 )
 from uow.session.steps import FlushPlan, Kind
+from uow.session.tasks import running_task
 
 if TYPE_CHECKING:
+    from uow.mapping.mapper import Mapper
     from uow.session.ledger import Ledger
     from uow.session.session import Session
 
@@ -31,57 +32,62 @@ class HookCaller:
     """Calls the hooks of all sessions, and those of one.
 
     Attributes:
-        own: the hooks of this session.
         task: the task in which a hook is running, None if none is.
     """
 
-    __slots__ = ("_session", "own", "task")
+    __slots__ = ("_own", "_session", "task")
 
     def __init__(self, session: Session) -> None:
         # Weakly: a session that is forgotten is to be noticed at once, not by the collector.
         self._session = ref(session)
-        self.own = Hooks()
+        self._own: Hooks | None = None
         self.task: int | None = None
+
+    @property
+    def own(self) -> Hooks:
+        """The hooks of this session."""
+        if self._own is None:
+            self._own = Hooks()
+        return self._own
 
     @property
     def is_running(self) -> bool:
         """Whether a hook is running."""
         return self.task is not None
 
-    def hears(self, event: str) -> bool:
+    def hears(self, name: str) -> bool:
         """Whether the session has hooks for an event."""
-        return bool(session_hooks.get(event) or self.own.get(event))
+        own = self._own
+        return name in session_hooks._by_event or (own is not None and name in own._by_event)
 
     def hears_objects(self, ledger: Ledger) -> bool:
         """Whether some hook may want to hear of what waits for a flush."""
-        if self.own or session_hooks:
+        if self._own or session_hooks._by_event:
             return True
-        classes: set[type[Any]] = {type(obj) for obj in ledger.new.values()}
-        classes |= {type(record.obj) for record in (*ledger.changed, *ledger.deleted)}
-        return any(hears_objects(class_) for class_ in classes)
+        return event.has_object_hooks and any(map(hears_objects, ledger.waiting_mappers))
 
     @contextmanager
     def _running(self) -> Generator[None]:
         outer = self.task
-        self.task = anyio.get_current_task().id
+        self.task = running_task()
         try:
             yield
         finally:
             self.task = outer
 
-    async def call(self, event: str) -> None:
+    async def call(self, name: str) -> None:
         """Call the hooks of the session for one of its events."""
-        functions = (*session_hooks.get(event), *self.own.get(event))
+        functions = (*session_hooks.get(name), *self.own.get(name))
         if functions:
             with self._running():
                 for function in functions:
                     await call(function, self._session())
 
-    async def _call_for(self, event: str, obj: Any) -> None:
+    async def _call_for(self, name: str, obj: Any) -> None:
         class_: type[Any] = obj.__class__
-        for function in object_hooks(class_, event):
+        for function in object_hooks(class_, name):
             await call(function, obj)
-        for function in (*session_hooks.get(event), *self.own.get(event)):
+        for function in (*session_hooks.get(name), *self.own.get(name)):
             await call(function, self._session(), obj)
 
     async def before_objects(self, ledger: Ledger) -> None:
@@ -90,20 +96,25 @@ class HookCaller:
         with self._running():
             while True:
                 waiting = [
-                    (event, obj)
-                    for event, objects in (
+                    (name, obj)
+                    for name, objects in (
                         ("before_insert", list(ledger.new.values())),
                         ("before_update", [record.obj for record in ledger.modified()]),
                         ("before_delete", [record.obj for record in ledger.deleted]),
                     )
                     for obj in objects
-                    if (event, id(obj)) not in called
+                    if (name, id(obj)) not in called
                 ]
                 if not waiting:
                     return
-                for event, obj in waiting:
-                    called.add((event, id(obj)))
-                    await self._call_for(event, obj)
+                for name, obj in waiting:
+                    called.add((name, id(obj)))
+                    await self._call_for(name, obj)
+
+    def _hooks_of(self, event: str, mapper: Mapper) -> Iterator[Callable[..., Any]]:
+        """The hooks of an event of the classes whose objects have rows in a table."""
+        for one in (mapper.owner or mapper).family:
+            yield from object_hooks(one.class_, event)
 
     async def after_objects(self, plan: FlushPlan) -> None:
         """Call the hooks of what was written, in the transaction."""
@@ -112,12 +123,20 @@ class HookCaller:
             Kind.UPDATE: "after_update",
             Kind.DELETE: "after_delete",
         }
+        told: set[tuple[str, int]] = set()
         for step in plan.steps:
-            event = names[step.kind]
-            if self.hears(event) or any(object_hooks(step.mapper.class_, event)):
+            if not step.is_main:
+                continue
+            name = names[step.kind]
+            # The rows of a hierarchy are of several classes, and an object may have several rows.
+            is_mixed = step.mapper.hierarchy is not None
+            if any(self._hooks_of(name, step.mapper)) or self.hears(name):
                 with self._running():
                     for obj in step.objects:
-                        await self._call_for(event, obj)
+                        if is_mixed and (name, id(obj)) in told:
+                            continue
+                        told.add((name, id(obj)))
+                        await self._call_for(name, obj)
 
     async def after_commit(self, callbacks: Sequence[Callable[[], Any]]) -> None:
         """The commit is known: run what waited for it. Nothing here can undo or hide that."""

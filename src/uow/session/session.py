@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from copy import deepcopy
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 import anyio
 
 from uow.database import Database, default_database
-from uow.drivers.base import TransactionOptions
+from uow.drivers.base import PLAIN, TransactionOptions
 from uow.errors import (
     CommitUnknownError,
     ConcurrentUseError,
@@ -30,31 +29,43 @@ from uow.errors import (
     Outcome,
     QueryError,
     SessionClosedError,
-    StaleObjectError,
     UncommittedChangesWarning,
 )
 from uow.mapping.mapper import mapper_of
+from uow.mapping.paths import steps_of
+from uow.mapping.storage import ModelStorage
+from uow.operations import Aggregate, Written
 from uow.query.builder import Query, Terminals
 from uow.query.executable import Executable
-from uow.query.statements import Delete, Insert, Raw, Select, Update
+from uow.query.statements import Delete, ForUpdate, Insert, Raw, Select, Update
 from uow.session import ambient
 from uow.session.blocks import BeginMethod, SavepointBlock
 from uow.session.bulk import Bulk
 from uow.session.channel import Channel
 from uow.session.codec import codecs_of
+from uow.session.document_bulk import DocumentBulk
+from uow.session.documents import pipeline_of
 from uow.session.events import Hooks, session_hooks
 from uow.session.hooks import HookCaller
 from uow.session.ledger import Ledger
+from uow.session.load_trees import load_nodes, load_tree, load_trees
+from uow.session.loading import Loader, check_owners
+from uow.session.merging import merge
 from uow.session.plan import make_plan
 from uow.session.reading import Reader
+from uow.session.repeats import Repeats, place_of
 from uow.session.steps import FlushPlan
 from uow.session.streaming import Stream
+from uow.session.tasks import running_task
 from uow.session.unit import Unit
 from uow.tracking.state import Record, State, state_of
 
 if TYPE_CHECKING:
     from uow.expressions import Expression
+    from uow.mapping.link import Link
+    from uow.mapping.link_trees import LinkNode
     from uow.mapping.model import Model
+    from uow.mapping.paths import LoadStep, RelationPath
     from uow.statement import Statement
     from uow.tracking.journal import Frame
 
@@ -99,11 +110,24 @@ class Session:
     Args:
         database: the database; the default one if None.
         isolation: an SQL isolation level. The transaction then begins at the first statement.
-        read_only: refuse to write. The transaction begins at the first statement.
+        read_only: refuse to write. The transaction begins at the first statement, on a replica
+            if the database has any.
+        deferrable: a serializable, read-only transaction waits for a moment from which on it can
+            fail no more, where the store has that.
         autoflush: flush before queries, so that they see what was not flushed yet.
-        verify_commit: leave a token in the store with each commit, so that the outcome of a
-            commit that was not answered can be found out (`CommitUnknownError.verify`).
+        verify_commit: make commits such that the outcome of one that was not answered can be
+            found out (`CommitUnknownError.verify`). It costs a round trip, and a row of our own
+            where the store does not remember its transactions.
+        read_after: what `Database.position` gave. A read-only session then reads from no replica
+            that is older; others read from the primary, where this says nothing new.
 
+        atomic: False for a server of MongoDB's that stands alone and has no transactions. Each
+            flush is then final, and one of several documents that fails leaves what it had written:
+            it is a `CommitUnknownError`, and after a rollback objects are read again.
+
+    Raises:
+        QueryError: the database or the isolation level is none, or arguments exclude each other.
+        ValidationError: `read_after` is no position of the store.
     """
 
     _hooks: ClassVar[Hooks] = session_hooks
@@ -115,8 +139,11 @@ class Session:
         *,
         isolation: str | None = None,
         read_only: bool = False,
+        deferrable: bool = False,
         autoflush: bool = False,
         verify_commit: bool = False,
+        read_after: str | None = None,
+        atomic: bool = True,
         _depth: int = 1,
     ) -> None:
         if database is None:
@@ -131,15 +158,29 @@ class Session:
             if isolation not in ISOLATION_LEVELS:
                 known = ", ".join(sorted(ISOLATION_LEVELS))
                 raise QueryError(f"isolation is one of {known}, not {isolation!r}")
+        if deferrable and not (read_only and isolation == "SERIALIZABLE"):
+            raise QueryError(
+                'deferrable=True is for sessions with isolation="SERIALIZABLE" and read_only=True'
+            )
+        if read_after is not None and not isinstance(read_after, str):
+            raise QueryError(
+                "read_after is a position, as `await db.position()` gives it, not"
+                f" {type(read_after).__name__}"
+            )
         self._life = Life.NEW
         self._operation: str | None = None
         self._binding: ambient.Binding | None = None
+        if not atomic and not database.dialect.capabilities.documents:
+            raise QueryError("atomic=False is for document stores: other units are transactions")
+        options = PLAIN
+        if read_only or isolation is not None or not atomic:
+            options = TransactionOptions(isolation, read_only, deferrable, atomic=atomic)
         codecs = codecs_of(database)
         self._ledger = Ledger(codecs)
         self._hook_caller = HookCaller(self)
         self._unit = Unit(
             self._ledger,
-            Channel(database, TransactionOptions(isolation, read_only)),
+            Channel(database, options, read_after),
             codecs,
             self._hook_caller,
             is_read_only=read_only,
@@ -147,6 +188,8 @@ class Session:
             flushes_first=autoflush,
         )
         self._reader = Reader(self._unit)
+        self._loader = Loader(self._unit, self._reader)
+        self._repeats = Repeats()
         frame = sys._getframe(_depth)
         self._site = (frame.f_code.co_filename, frame.f_lineno)
 
@@ -223,8 +266,10 @@ class Session:
             ambient.unbind(self._binding)
         try:
             if busy is None or self._hook_caller.is_running:
-                await self._unit.close_streams()
-                await self._unit.channel.rollback()
+                if self._unit.streams:
+                    await self._unit.close_streams()
+                if self._unit.channel.connection is not None:
+                    await self._unit.channel.rollback()
         finally:
             # Somebody in the middle of an operation must not go on with our connection.
             self._unit.channel.terminate()
@@ -306,7 +351,7 @@ class Session:
                 "close the session",
                 verify=unknown.verify,
             )
-        if task is not None and task == anyio.get_current_task().id:
+        if task is not None and task == running_task():
             if operation not in ENDS_OR_BEGINS:
                 return
             raise ConcurrentUseError(
@@ -350,7 +395,7 @@ class Session:
         return (
             isinstance(state, Record)
             and state.stored is State.PERSISTENT
-            and bool(self._ledger.differences(state))
+            and bool(state.moved or self._ledger.differences(state))
         )
 
     def add(self, obj: Model) -> None:
@@ -366,7 +411,7 @@ class Session:
         self._ledger.add(obj)
 
     def add_all(self, objects: Iterable[Model]) -> None:
-        """Take several objects in; see `add`."""
+        """Take several objects in, all or none of them; see `add`."""
         self._check("add_all")
         self._ledger.add_all(objects)
 
@@ -401,6 +446,24 @@ class Session:
         self._check("expire")
         self._ledger.expire(obj, discard=discard)
 
+    def mark_changed(self, obj: Model, *fields: str) -> None:
+        """Say that values of an object changed in a way that is not noticed by itself.
+
+        Every method of lists, dicts, sets, deques and embedded objects is noticed. What works on
+        them without their methods is not (`heapq` on a list). The fields are compared at the next
+        flush, and written if they differ.
+
+        Args:
+            obj: an object of this session.
+            fields: the names of the fields.
+
+        Raises:
+            ObjectStateError: it is not in this session.
+            UnknownFieldError: there is no such field.
+        """
+        self._check("mark_changed")
+        self._ledger.mark_changed(obj, fields)
+
     def clear(self) -> None:
         """Let go of every object. They keep their changes; nothing is written."""
         self._check("clear")
@@ -416,6 +479,7 @@ class Session:
         for_update: bool = False,
         nowait: bool = False,
         skip_locked: bool = False,
+        load: Sequence[RelationPath[Any]] = (),
     ) -> M | None:
         """Give the object with a key: the one in the session, else it is read.
 
@@ -425,16 +489,25 @@ class Session:
             for_update: lock the row and read it again. Clean fields are refreshed.
             nowait: fail at once if the row is locked.
             skip_locked: give None if the row is locked.
+            load: relations to load with it.
 
         Raises:
             ValidationError: the key is of the wrong type.
-            QueryError: the store has no such lock.
+            QueryError: a path in `load` does not begin at the class, or the store has no such lock.
             StaleObjectError: with a lock, the row has moved under a changed object.
         """
         mapper = mapper_of(model)
         wanted = mapper.check_key(key)
+        paths = [steps_of(path, "load") for path in load]
+        if paths:
+            load_tree(paths, mapper, "load")
         outer = self._claim("get")
         try:
+            if paths:
+                lock = None
+                if for_update or nowait or skip_locked:
+                    lock = ForUpdate(nowait=nowait, skip_locked=skip_locked)
+                return cast("M | None", await self._loader.get(mapper, wanted, paths, lock=lock))
             found = await self._reader.get(
                 mapper,
                 wanted,
@@ -454,6 +527,7 @@ class Session:
         for_update: bool = False,
         nowait: bool = False,
         skip_locked: bool = False,
+        load: Sequence[RelationPath[Any]] = (),
     ) -> M:
         """As `get`, but an absent row is an error.
 
@@ -461,19 +535,117 @@ class Session:
             NotFoundError: there is no such row.
         """
         found = await self.get(
-            model, key, for_update=for_update, nowait=nowait, skip_locked=skip_locked
+            model, key, for_update=for_update, nowait=nowait, skip_locked=skip_locked, load=load
         )
         if found is None:
             raise NotFoundError(f"there is no {model.__name__} with this key")
         return found
 
-    def find(self, model: type[M], *conditions: Expression[bool]) -> Query[M]:
+    def find(
+        self,
+        model: type[M],
+        *conditions: Expression[bool] | Mapping[Any, Any],
+        with_children: bool = True,
+    ) -> Query[M]:
         """Build a query; nothing is sent until one of its terminals is awaited.
+
+        Args:
+            model: the class.
+            conditions: all of them must hold. Of documents one may also be a filter as the store
+                takes it, `{"age": {"$gt": 18}}`.
+            with_children: also give objects of classes below it.
 
         Raises:
             QueryError: a condition is not an expression (a bool, for one).
         """
-        return Query(model, self, *conditions)
+        return Query(model, self, *conditions).with_children(with_children)
+
+    async def load(self, objects: Model | Iterable[Model], *paths: RelationPath[Any]) -> None:
+        """Load relations of objects: `await session.load(authors, Author.books)`.
+
+        One query a level, whatever the number of objects. What is loaded already stays.
+
+        Args:
+            objects: stored objects of this session, one or several.
+            paths: which relations: `Author.books`, `Author.books.publisher`,
+                `Author.books.where(Book.price > 3).limit(5)`.
+
+        Raises:
+            ObjectStateError: an object is not in this session.
+            QueryError: a path is none, or does not begin at the class of the objects.
+        """
+        outer = self._claim("load")
+        try:
+            owners = _listed(objects)
+            if not paths:
+                raise QueryError("load() takes the relations to load, as Author.books")
+            steps = [steps_of(path, "load") for path in paths]
+            if not owners:
+                return
+            check_owners(self._ledger, owners, "load")
+            place = place_of(sys._getframe(1))
+            before = self._loader.queries
+            trees = load_trees(steps, set(map(mapper_of, owners)), "load")
+            await self._unit.flush_first()
+            for mapper, tree in trees.items():
+                await self._loader.load([o for o in owners if mapper_of(o) is mapper], tree)
+            if len(owners) == 1 and self._loader.queries > before:
+                self._repeats.note(place, steps)
+        finally:
+            self._operation = outer
+
+    async def fetch_links(self, objects: Iterable[Model], nodes: Sequence[LinkNode]) -> None:
+        """Fetch the documents of links. For `fetch_link` and the like of documents."""
+        outer = self._claim("fetch_links")
+        try:
+            await self._unit.flush_first()
+            await self._loader.load(list(objects), load_nodes(nodes))
+        finally:
+            self._operation = outer
+
+    async def fetch_linked(self, links: Sequence[Link[Any]], *, further: bool) -> list[Any]:
+        """Give the documents of links, None where there is none. For `Link.fetch`."""
+        outer = self._claim("fetch_links")
+        try:
+            await self._unit.flush_first()
+            return await self._loader.documents(links, further=further)
+        finally:
+            self._operation = outer
+
+    def held(self, model: type[M], key: object) -> M | None:
+        """Give the stored object with a key, if the session holds it; nothing is read.
+
+        Raises:
+            ValidationError: the key is of the wrong type.
+        """
+        mapper = mapper_of(model)
+        found: M | None = self._ledger.of(mapper.root).get(mapper.check_key(key))
+        return found
+
+    async def count_related(self, objects: Iterable[Model], path: RelationPath[Any]) -> list[int]:
+        """Count the objects in the lists of others, in the store, in one query.
+
+        Args:
+            objects: stored objects of this session.
+            path: which list, perhaps with a filter: `Author.books.where(Book.price > 3)`.
+
+        Returns:
+            A number an object, in their order.
+        """
+        outer = self._claim("count_related")
+        try:
+            owners = _listed(objects)
+            step, *others = steps_of(path, "count_related")
+            if others:
+                raise QueryError("count_related takes one relation at a time")
+            if not owners:
+                return []
+            check_owners(self._ledger, owners, "count_related")
+            load_trees([[step]], set(map(mapper_of, owners)), "count_related", counts=True)
+            await self._unit.flush_first()
+            return await self._loader.count(owners, step)
+        finally:
+            self._operation = outer
 
     async def refresh(self, obj: Model, *, for_update: bool = False) -> None:
         """Read an object again, dropping its changes.
@@ -493,14 +665,15 @@ class Session:
                 raise ObjectStateError(
                     f"only a stored object of this session can be refreshed, not {obj!r}"
                 )
-            await self._reader.refresh(obj, mapper_of(obj), lock=for_update)
+            await self._loader.refresh(obj, lock=for_update)
         finally:
             self._operation = outer
 
     async def merge(self, obj: M) -> M:
         """Copy an object's values onto the one in this session with its key.
 
-        That one is read if it is not here, and made if there is none.
+        That one is read if it is not here, and made if there is none. What is loaded of relations
+        that cascade `merge` is copied too, and related in the same way.
 
         Returns:
             The object of this session. The one given is left as it is.
@@ -511,37 +684,16 @@ class Session:
         if state_of(obj).owner is self._ledger:
             return obj
         self._check("merge")
-        mapper = mapper_of(obj)
-        values = {
-            column: deepcopy(getattr(obj, column.attribute))
-            for column in mapper.columns
-            if column.is_loaded(obj)
-        }
-        key = mapper.identity(obj)
-        complete = all(values.get(column) is not None for column in mapper.key)
-        target = await self.get(mapper.class_, key) if complete else None
-        if target is None:
-            fresh = mapper.class_(
-                **{
-                    column.attribute: value
-                    for column, value in values.items()
-                    if column.generated is None
-                }
-            )
-            self.add(fresh)
-            return cast("M", fresh)
-        version = mapper.version
-        if version is not None and values.get(version) not in (
-            None,
-            version.get_slot(target),
-        ):
-            raise StaleObjectError(
-                f"the version of {obj!r} is not the one in this session", objects=[target]
-            )
-        for column, value in values.items():
-            if not column.primary_key and column is not version and column.generated is None:
-                setattr(target, column.attribute, value)
-        return cast("M", target)
+        merged: M = await merge(self, obj)
+        return merged
+
+    async def load_steps(self, objects: Sequence[Model], step: LoadStep) -> None:
+        """Load one relation of objects of this session. For `merge`."""
+        outer = self._claim("load")
+        try:
+            await self._loader.relation(objects, step)
+        finally:
+            self._operation = outer
 
     async def fan_out(self, *queries: Terminals[Any]) -> list[list[Any]]:
         """Run queries at the same time, on a connection each.
@@ -571,7 +723,8 @@ class Session:
                 )
             channel = self._unit.channel
             dialect = self._unit.codecs.dialect
-            compiled = [dialect.compile(select) for select in selects]
+            loads = [self._loader.prepared(select) for select in selects]
+            compiled = [dialect.compile(load.select) for load in loads]
             answers: list[list[Any]] = [[] for _ in selects]
             failures: list[BaseException] = []
 
@@ -591,10 +744,12 @@ class Session:
                         tasks.start_soon(read, number, one.statement)
             if failures:
                 raise failures[0]
-            return [
-                self._reader.results(select, rows)
-                for select, rows in zip(selects, answers, strict=True)
+            found = [
+                self._loader.results(load, rows) for load, rows in zip(loads, answers, strict=True)
             ]
+            for load, objects in zip(loads, found, strict=True):
+                await self._loader.load(objects, load.tree)
+            return found
         finally:
             self._operation = outer
 
@@ -614,8 +769,6 @@ class Session:
             QueryError: it is no query, or asks for locks; or the size of a batch is none.
         """
         self._check("stream")
-        if type(batch_size) is not int or batch_size < 1:
-            raise QueryError("batch_size is the number of rows to fetch at a time, one at least")
         stream: Stream[R] = Stream(self, _select_of(query, "stream"), batch_size)
         return stream
 
@@ -626,6 +779,8 @@ class Session:
         outer = self._claim("find")
         try:
             await self._unit.flush_first()
+            if select.load or select.links:
+                return await self._loader.select(select)
             return await self._reader.select(select)
         finally:
             self._operation = outer
@@ -636,6 +791,75 @@ class Session:
         """Run a select for the first value of each row. For `Query`."""
         return [row[0] for row in await self.fetch_rows(select)]
 
+    async def fetch_beside(self, select: Select) -> tuple[list[Any], list[tuple[Any, ...]]]:
+        """Run a select that reads more than it is for. For `Query`."""
+        outer = self._claim("page")
+        try:
+            await self._unit.flush_first()
+            return await self._loader.select_beside(select)
+        finally:
+            self._operation = outer
+
+    async def fetch_plan(self, select: Select, *, analyze: bool) -> str:
+        """Ask for the plan of a select. For `Query`."""
+        return await self._plan(select, analyze=analyze)
+
+    async def explain(self, statement: Executable[Any], *, analyze: bool = False) -> str:
+        """Give the store's plan for a statement, for people to read.
+
+        Args:
+            statement: a query, or a statement that writes, which is not run.
+            analyze: run the query, and tell what it took.
+
+        Raises:
+            QueryError: the store cannot tell what it took; `analyze` would run a statement that
+                writes; or it is no statement.
+        """
+        tree = _explainable(statement)
+        if analyze and not isinstance(tree, Select):
+            raise QueryError(
+                "explain(analyze=True) would run a statement that writes; explain it without, or "
+                "send EXPLAIN ANALYZE as raw SQL in a transaction that you roll back"
+            )
+        return await self._plan(tree, analyze=analyze)
+
+    async def _plan(self, tree: Select | Insert | Update | Delete, *, analyze: bool) -> str:
+        outer = self._claim("explain")
+        try:
+            await self._unit.flush_first()
+            return await self._reader.explain(tree, analyze=analyze)
+        finally:
+            self._operation = outer
+
+    async def aggregate(
+        self, model: type[Model], pipeline: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Run a pipeline of MongoDB's on the collection of a class.
+
+        Args:
+            model: the class.
+            pipeline: the stages.
+
+        Returns:
+            What comes out of it, as the store gives it.
+
+        Raises:
+            QueryError: a stage writes (`$out`, `$merge`), or the store has no pipelines.
+        """
+        mapper = mapper_of(model)
+        stages = pipeline_of(mapper, pipeline)
+        outer = self._claim("aggregate")
+        try:
+            await self._unit.flush_first()
+            self._unit.codecs.of(mapper)
+            whole: Any = self._unit.codecs.dialect.compile(Select(entity=mapper, froms=(mapper,)))
+            if whole.operation.filter:  # of a class that shares its collection with others
+                stages = [{"$match": whole.operation.filter}, *stages]
+            rows: list[Any] = await self._unit.fetch(Aggregate(mapper.table_name, stages))
+            return rows
+        finally:
+            self._operation = outer
+
     async def execute_write(self, statement: Update | Delete | Insert) -> int:
         """Run a bulk statement. For `Query`."""
         outer = self._claim("execute")
@@ -645,10 +869,35 @@ class Session:
         finally:
             self._operation = outer
 
-    def stream_objects(self, select: Select) -> Stream[Any]:
+    async def execute_writes(
+        self, statements: Sequence[Update | Delete], **options: Any
+    ) -> Written:
+        """Run bulk statements of one document class in one bulk write. For `BulkWriter`."""
+        outer = self._claim("execute")
+        try:
+            bulk = Bulk(self._unit, self._reader)
+            return await bulk.write_together(statements, options)
+        finally:
+            self._operation = outer
+
+    async def replace_documents(self, model: type[Model], objects: Sequence[Model]) -> None:
+        """Put the documents of new objects in the places of those with their keys. For migrations.
+
+        Raises:
+            QueryError: the class is no document.
+            StaleObjectError: one is gone.
+        """
+        outer = self._claim("execute")
+        try:
+            bulk = DocumentBulk(self._unit, self._reader)
+            await bulk.replace(mapper_of(model), objects)
+        finally:
+            self._operation = outer
+
+    def stream_objects(self, select: Select, *, batch_size: int = 500) -> Stream[Any]:
         """Read through a cursor. For `Query`."""
         self._check("stream")
-        return Stream(self, select, 500)
+        return Stream(self, select, batch_size)
 
     stream_rows = stream_objects
 
@@ -673,6 +922,8 @@ class Session:
         try:
             if isinstance(tree, Select):
                 await self._unit.flush_first()
+                if tree.load or tree.links:
+                    return cast("R", await self._loader.select(tree))
                 return cast("R", await self._reader.select(tree))
             bulk = Bulk(self._unit, self._reader)
             if isinstance(tree, Raw):
@@ -736,7 +987,12 @@ class Session:
     def flush_plan(self) -> FlushPlan:
         """The plan of the flush that would be done now; see `uow.debug.plan`."""
         self._check("flush_plan")
-        return make_plan(self._ledger, self._unit.codecs)
+        plan = make_plan(self._ledger, self._unit.codecs)
+        if plan.moves is not None:
+            plan.moves.take_back()
+        if plan.linked is not None:
+            plan.linked.take_back()
+        return plan
 
     # -- savepoints
 
@@ -789,6 +1045,23 @@ class Session:
         self._check("on_commit")
         self._ledger.frames[-1].callbacks.append(function)
         return function
+
+
+def _listed(objects: Model | Iterable[Model]) -> list[Model]:
+    """One object or several, as a list."""
+    if isinstance(objects, ModelStorage):
+        return [objects]
+    if not isinstance(objects, Iterable):
+        raise QueryError(f"load() takes objects of mapped classes, not {type(objects).__name__}")
+    return list(objects)
+
+
+def _explainable(statement: object) -> Select | Insert | Update | Delete:
+    """The tree of what has a plan."""
+    tree = statement.statement if isinstance(statement, Executable) else None
+    if tree is None or isinstance(tree, Raw):
+        raise QueryError("explain() takes a query or a statement; in raw SQL say EXPLAIN yourself")
+    return tree
 
 
 def _select_of(query: object, verb: str) -> Select:

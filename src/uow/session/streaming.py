@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+from weakref import ref
 
 from uow.errors import ObjectStateError, Phase, QueryError, SessionClosedError, UowError
 from uow.session.channel import mark
@@ -86,6 +87,12 @@ class Stream(Generic[R]):
     def __init__(self, session: Session, select: Select, batch_size: int) -> None:
         if select.for_update is not None:
             raise QueryError("a stream takes no locks; leave out for_update, or use to_list()")
+        if select.load or select.links:
+            raise QueryError(
+                "a stream keeps no objects, so it loads no relations; use page(), or leave out load"
+            )
+        if type(batch_size) is not int or batch_size < 1:
+            raise QueryError("batch_size is the number of rows to fetch at a time, one at least")
         self._session = session
         self._select = select
         self._batch_size = batch_size
@@ -110,28 +117,22 @@ class Stream(Generic[R]):
             channel = session._unit.channel
             if session._unit.is_explicit and channel.connection is None:
                 await session._unit.begin()
-            connection = channel.connection
-            if connection is None and channel.database.driver.max_connections == 1:
+            is_own = channel.connection is None
+            if is_own and channel.database.driver.max_connections == 1:
                 # A memory database: holding its only connection would lock the session out.
                 rows = await channel.fetch(compiled.statement)
                 self._batches = Batches(rows, self._batch_size)
                 return self
-            if connection is None:
-                connection = await channel.acquire()
-                self.is_own = True
-            self._connection = connection
-            session._unit.streams.add(self)
-            cursor = channel.stream(connection, compiled.statement, batch_size=self._batch_size)
+            self.is_own = is_own
             try:
-                self._batches = await cursor.__aenter__()
-                self._cursor = cursor
-            except UowError as error:
-                await self._give_back()
-                mark(error, Phase.QUERY)
+                self._connection, self._cursor, self._batches = await channel.open_stream(
+                    compiled.statement, batch_size=self._batch_size
+                )
+            except BaseException as error:
+                self._note_failure(error)
                 raise
-            except BaseException:
-                await self._give_back()
-                raise
+            session._unit.streams.add(self)
+            session._unit.note_read()
             return self
         finally:
             session._operation = outer
@@ -140,13 +141,16 @@ class Stream(Generic[R]):
         """What makes objects, or rows, of a batch."""
         session = self._session
         mapper: Mapper | None = self._select.entity_mapper
+        if self._select.documents is not None and self._select.documents.is_raw:
+            return list
         if mapper is None:
             columns = self._select.columns
             return lambda rows: session._reader.rows(columns, rows)
         ledger = session._ledger
-        hydrate = session._unit.codecs.of(mapper).hydrate
+        codec = session._unit.codecs.of(mapper)
+        hydrate = codec.hydrator(self._select.classes, lambda one: Passing(ledger.of(one.root)))
         passing = Passing(ledger.of(mapper.root))
-        detached = Home(ledger, session._unit.codecs, State.PERSISTENT)
+        detached = Home(ref(ledger), session._unit.codecs, State.PERSISTENT)
         detached.close()
         return lambda rows: hydrate(rows, passing, detached)
 
@@ -166,13 +170,22 @@ class Stream(Generic[R]):
                 raise SessionClosedError("the stream is closed")
             try:
                 rows = await anext(self._batches)
-            except UowError as error:
-                mark(error, Phase.QUERY)
+            except StopAsyncIteration:
+                raise
+            except BaseException as error:
+                if isinstance(error, UowError):
+                    mark(error, Phase.QUERY)
+                self._note_failure(error)
                 raise
             self._batch = self._take(rows)
             self._batch.reverse()
         finally:
             session._operation = outer
+
+    def _note_failure(self, error: BaseException) -> None:
+        """In a transaction of the session, a read that failed may have taken that with it."""
+        if not self.is_own:
+            self._session._unit._failed(error, keeps=True)
 
     async def __aexit__(
         self,

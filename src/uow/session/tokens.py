@@ -1,120 +1,136 @@
 """Commit tokens: how the outcome of a COMMIT that was not answered can be found out.
 
-A row with a random token is written in the transaction itself. It is there afterwards exactly
-if the transaction was committed. Asking begins a transaction that writes, so where writers wait
-for each other the transaction asked about cannot still be on its way.
-
-A token whose commit was answered is not needed any more; the next commit of the same process
-deletes it. So the table stays as small as the number of commits under way, and of crashes.
+Where the store remembers its transactions (`Capabilities.transaction_status`) the token is the
+name it gave to this one. Where the client can ask again (`VerifiesCommits`) it is the client's own
+question. Elsewhere it is a row of our own, written in the transaction (`stored_tokens`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-from uuid import UUID, uuid4
-from weakref import WeakKeyDictionary
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, final
 
 import anyio
 
-from uow.drivers.base import TransactionOptions
-from uow.errors import Outcome, UowError
-from uow.mapping.columns import Column, Mapped
-from uow.mapping.mapper import mapper_of
-from uow.mapping.model import Model
-from uow.mapping.registry import Registry
-from uow.query.statements import DeleteRows, InsertRows
+from uow.drivers.base import TransactionOptions, VerifiesCommits
+from uow.errors import Outcome, Phase, UowError
 from uow.session.channel import Channel
-from uow.session.codec import codecs_of
 from uow.statement import Statement
 
 if TYPE_CHECKING:
     from uow.database import Database
+    from uow.dialects.base import TransactionStatus
+    from uow.drivers.base import Row
 
-__all__ = ["CommitToken"]
+__all__ = ["AskedAgain", "CommitToken", "RememberedTransaction"]
 
 TRIES: Final = 3
+"""How often a store is asked that does not answer."""
+
 PAUSE: Final = 0.05
-"""Seconds before the second question; doubled before the third."""
-
-MOST_DELETED: Final = 100
-"""How many old tokens one commit deletes."""
-
-_answered: Final[WeakKeyDictionary[Database, list[UUID]]] = WeakKeyDictionary()
-"""For each database the tokens of commits that were answered, to be deleted."""
+"""Seconds before the second question; doubled before each that follows."""
 
 
-class Commit(Model):
-    """The table of tokens; in a registry of its own, so that `create_all` leaves it alone."""
+class CommitToken(ABC):
+    """What can be asked about one transaction when its COMMIT was not answered."""
 
-    class Settings:
-        """How it is stored."""
+    __slots__ = ()
 
-        name = "_uow_commits"
-        registry = Registry()
-
-    token: Mapped[UUID] = Column(primary_key=True)
-
-
-class CommitToken:
-    """The token of one transaction."""
-
-    __slots__ = ("_deleted", "_value")
-
-    def __init__(self) -> None:
-        self._value = uuid4()
-        self._deleted: list[UUID] = []
-
+    @abstractmethod
     async def leave(self, channel: Channel) -> None:
-        """Write the token in the open transaction."""
-        database = channel.database
-        dialect = database.dialect
-        mapper = mapper_of(Commit)
-        codec = codecs_of(database).of(mapper)
-        self._deleted = _answered.get(database, [])[:MOST_DELETED]
-        new = InsertRows(mapper, mapper.key, [codec.encode_key(self._value)])
-        old = DeleteRows(mapper, mapper.key, [codec.encode_key(one) for one in self._deleted])
-        await _make_table(channel)
-        for statement in dialect.insert_rows(new):
-            await channel.write(statement, returns=False)
-        if self._deleted:
-            for statement in dialect.delete_rows(old):
-                await channel.write(statement, returns=False)
+        """Make the open transaction one that can be asked about."""
 
+    @abstractmethod
     def answered(self, database: Database) -> None:
-        """The commit was acknowledged: the token, and those it deleted, are history."""
-        tokens = _answered.setdefault(database, [])
-        for token in self._deleted:
-            if token in tokens:
-                tokens.remove(token)
-        tokens.append(self._value)
+        """Take note that the commit was acknowledged: nobody will ask."""
+
+    @abstractmethod
+    async def _ask(self, database: Database) -> Outcome | None:
+        """Ask once. None: the transaction is still on its way."""
 
     async def verify(self, database: Database) -> Outcome:
         """Ask the store what became of the transaction.
 
+        One that is still on its way is waited for, as long as a COMMIT may take.
+
         Returns:
-            `APPLIED` or `NOT_APPLIED`; `UNKNOWN` if the store did not answer, a few times over.
+            `APPLIED` or `NOT_APPLIED`; `UNKNOWN` if the store did not answer, a few times over,
+            does not know, or is not done.
         """
-        for attempt in range(TRIES):
+        deadline = anyio.current_time() + database.commit_timeout
+        failures = 0
+        pause = PAUSE
+        while True:
             try:
-                return await self._ask(database)
+                outcome = await self._ask(database)
             except UowError:
-                await anyio.sleep(PAUSE * 2**attempt)
+                failures += 1
+                is_over = failures == TRIES
+            else:
+                if outcome is not None:
+                    return outcome
+                is_over = anyio.current_time() >= deadline
+            if is_over:
+                return Outcome.UNKNOWN
+            await anyio.sleep(pause)
+            pause = min(1.0, 2 * pause)
+
+
+@final
+class RememberedTransaction(CommitToken):
+    """A transaction in a store that remembers what became of each.
+
+    What a server crashed away it may do again under the same name. So "committed" and "open" may
+    be said of another transaction, and count only from a server that has not crashed meanwhile;
+    "aborted" counts always, because a name whose transaction was stored is not given again.
+    """
+
+    __slots__ = ("_life", "_name", "_status")
+
+    def __init__(self, status: TransactionStatus) -> None:
+        self._status = status
+        self._name: object = None
+        self._life: object = None
+
+    async def leave(self, channel: Channel) -> None:
+        """Ask the transaction for its name, and the server since when it has not crashed."""
+        rows = await channel.fetch(Statement(self._status.own), Phase.COMMIT)
+        self._name, self._life = rows[0]
+
+    def answered(self, database: Database) -> None:
+        """Nothing is kept."""
+
+    async def _ask(self, database: Database) -> Outcome | None:
+        question = Statement(self._status.of, (self._name,), reads=True)
+        rows: list[Row] = await Channel(database, TransactionOptions()).fetch(question)
+        answer, life = rows[0]
+        if answer == self._status.aborted:
+            return Outcome.NOT_APPLIED
+        if life == self._life and answer == self._status.open:
+            return None
+        if life == self._life and answer == self._status.committed:
+            return Outcome.APPLIED
         return Outcome.UNKNOWN
 
-    async def _ask(self, database: Database) -> Outcome:
-        codec = codecs_of(database).of(mapper_of(Commit))
-        channel = Channel(database, TransactionOptions())
-        try:
-            await channel.begin()
-            await _make_table(channel)
-            find = codec.get_statement().statement(codec.encode_key(self._value))
-            rows = await channel.fetch(find)
-        finally:
-            await channel.rollback()
-        return Outcome.APPLIED if rows else Outcome.NOT_APPLIED
 
+@final
+class AskedAgain(CommitToken):
+    """A transaction of a store whose client may ask again what became of it."""
 
-async def _make_table(channel: Channel) -> None:
-    """Make the table of tokens, where it is missing."""
-    for text in channel.database.dialect.create_table(mapper_of(Commit)):
-        await channel.write(Statement(text), returns=False)
+    __slots__ = ("_driver", "_question")
+
+    def __init__(self, driver: VerifiesCommits) -> None:
+        self._driver = driver
+        self._question: Callable[[], Awaitable[Outcome | None]] | None = None
+
+    async def leave(self, channel: Channel) -> None:
+        """Take the question from the connection; nothing is sent."""
+        if channel.connection is not None:
+            self._question = self._driver.question(channel.connection)
+
+    def answered(self, database: Database) -> None:
+        """Nothing is kept."""
+
+    async def _ask(self, database: Database) -> Outcome | None:  # noqa: ARG002  # it is the driver's
+        return Outcome.UNKNOWN if self._question is None else await self._question()

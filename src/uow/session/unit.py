@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 
@@ -22,9 +22,11 @@ from uow.errors import (
     TransactionPoisonedError,
     UowError,
 )
+from uow.session.cascades import gather
 from uow.session.flush import Flush
+from uow.session.linked import delete_linked, take_linked_along
 from uow.session.plan import make_plan
-from uow.session.tokens import CommitToken
+from uow.session.stored_tokens import new_token
 from uow.tracking.journal import objects_of
 
 if TYPE_CHECKING:
@@ -33,10 +35,13 @@ if TYPE_CHECKING:
     from uow.session.hooks import HookCaller
     from uow.session.ledger import Ledger
     from uow.session.streaming import Stream
-    from uow.statement import Statement
+    from uow.statement import Sendable, Statement
     from uow.tracking.journal import Frame
 
 __all__ = ["Unit"]
+
+ONE_SNAPSHOT: Final = frozenset({"REPEATABLE READ", "SERIALIZABLE"})
+"""The isolation levels under which all that a transaction reads is true at one moment."""
 
 
 class Unit:
@@ -57,6 +62,7 @@ class Unit:
     """
 
     __slots__ = (
+        "_has_read",
         "channel",
         "codecs",
         "flushes_first",
@@ -92,35 +98,44 @@ class Unit:
         self.streams: set[Stream[Any]] = set()
         self.outcome: Outcome | None = None
         self.unknown: CommitUnknownError | None = None
+        self._has_read = False
 
     # -- statements
 
     async def fetch(self, statement: Statement, *, lock: bool = False) -> list[Any]:
         """Send a statement that reads, in the transaction if there is or must be one."""
         self.refuse_poisoned()
+        if lock and self.is_read_only:
+            raise QueryError("the session is read-only, and locks are for those who write")
         if self.streams:
             await self.close_streams(abandoned=True)
-        if lock or (self.is_explicit and not self.is_begun):
-            await self.begin()
+        channel = self.channel
+        if (lock or self.is_explicit) and channel.connection is None:
+            await channel.begin()
         try:
-            rows = await self.channel.fetch(statement)
+            rows = await channel.fetch(statement)
         except BaseException as error:
             self._failed(error, keeps=statement.reads)
             raise
+        self._has_read = channel.connection is not None
         if lock:
             self.ledger.frames[-1].opaque = True
         return rows
+
+    def note_read(self) -> None:
+        """Something was read, in the transaction if one is open."""
+        self._has_read = self.is_begun
 
     async def run_raw(self, statement: Statement) -> Any:
         """Send raw SQL; the journal cannot repeat it, unless it only read."""
         frame = self.ledger.frames[-1]
         before = frame.opaque, frame.is_leaky
         answer = await self._opaque(lambda: self.channel.run(statement))
-        if answer.only_read:
+        if answer.only_read or self.is_read_only:
             frame.opaque, frame.is_leaky = before
         return answer
 
-    async def write(self, statement: Statement, *, returns: bool) -> Any:
+    async def write(self, statement: Sendable, *, returns: bool) -> Any:
         """Send a bulk statement; the journal cannot repeat it."""
         return await self._opaque(lambda: self.channel.write(statement, returns=returns))
 
@@ -145,16 +160,19 @@ class Unit:
     @property
     def poison(self) -> BaseException | None:
         """The error because of which the transaction can only be rolled back."""
-        return next((f.poison for f in self.ledger.frames if f.poison is not None), None)
+        for frame in self.ledger.frames:
+            if frame.poison is not None:
+                return frame.poison
+        return None
 
     def refuse_poisoned(self) -> None:
         """Raise if the transaction can only be rolled back."""
-        poison = self.poison
-        if poison is not None:
-            raise TransactionPoisonedError(
-                "a statement of this transaction failed, and what it was part of cannot be "
-                "repeated; roll back"
-            ) from poison
+        for frame in self.ledger.frames:
+            if frame.poison is not None:
+                raise TransactionPoisonedError(
+                    "a statement of this transaction failed, and what it was part of cannot be "
+                    "repeated; roll back"
+                ) from frame.poison
 
     def _failed(self, error: BaseException, *, keeps: bool) -> None:
         """A statement failed: what does that make of the transaction?
@@ -169,15 +187,19 @@ class Unit:
         if channel.is_lost:
             channel.abandon()
             self._lost(error)
-        elif not keeps:
+        elif not keeps or channel.has_failed:
             self.ledger.frames[-1].poison = error
 
     def _lost(self, error: BaseException) -> None:
-        """The store has rolled the whole transaction back."""
+        """The store has rolled the whole transaction back.
+
+        What was read in it was promised to be true together with what is written. So a flush
+        alone can be tried again in another transaction only where nothing is promised.
+        """
         ledger = self.ledger
         opaque = any(frame.opaque for frame in ledger.frames)
         ledger.undo_frames()
-        if opaque:
+        if opaque or (self._has_read and self.channel.options.isolation in ONE_SNAPSHOT):
             ledger.frames[0].poison = error
 
     # -- flush
@@ -196,31 +218,73 @@ class Unit:
     async def _prepare(self) -> Flush | None:
         """Run the hooks and make the plan. None: there is nothing to write."""
         ledger = self.ledger
-        await self.close_streams(abandoned=True)
-        await self.hooks.call("before_flush")
-        if not (ledger.new or ledger.changed or ledger.deleted):
+        if self.streams:
+            await self.close_streams(abandoned=True)
+        if self.hooks.hears("before_flush"):
+            await self.hooks.call("before_flush")
+        if ledger.is_untouched:
             return None
-        if self.hooks.hears_objects(ledger):
+        links = await self._gather()
+        is_heard = self.hooks.hears_objects(ledger)
+        if is_heard:
             await self.hooks.before_objects(ledger)
-        plan = make_plan(ledger, self.codecs)
+            links |= await self._gather()
+        plan = make_plan(ledger, self.codecs, found_links=links)
         if plan.is_empty:
+            if plan.moves is not None:
+                plan.moves.settle_nothing()
+            ledger.stored.take_written(plan.written)
             ledger.settle_unchanged(plan.unchanged)
             return None
         if self.is_read_only:
             raise QueryError(f"the session is read-only, and a flush would {plan}")
-        return Flush(plan, ledger, self.codecs)
+        return Flush(plan, ledger, self.codecs, is_heard=is_heard)
+
+    async def _gather(self) -> dict[Any, Any]:
+        """See to what goes along with what is written; give rows of link tables to delete."""
+        ledger = self.ledger
+        if self.codecs.dialect.capabilities.documents:
+            ledger.open_inboxes()
+            take_linked_along(ledger)
+            await delete_linked(self)
+        return await gather(self) if ledger.may_cascade else {}
 
     async def _send(self, flush: Flush) -> None:
         """Write in the transaction; it is begun if it is not open."""
         flush.take()
+        hooks, channel = self.hooks, self.channel
         try:
-            await self.begin()
-            await flush.send(self.channel.write)
-            await self.hooks.after_objects(flush.plan)
-            await self.hooks.call("after_flush")
+            if channel.connection is None:
+                await channel.begin()
+            await flush.send(channel.write, channel.look)
+            if flush.is_heard:
+                await hooks.after_objects(flush.plan)
+            if hooks.hears("after_flush"):
+                await hooks.call("after_flush")
         except BaseException as error:
+            if not channel.options.atomic and flush.only_statement is None:
+                await self._leave_unknown(error, flush)
             await self._undo_flush(error)
             raise
+        if not channel.options.atomic:
+            self.ledger.committed()
+
+    async def _leave_unknown(self, error: BaseException, flush: Flush) -> None:
+        """A flush failed that was no transaction: what it had written stays, and nobody says what.
+
+        Raises:
+            CommitUnknownError: unless it was cancelled.
+        """
+        unknown = CommitUnknownError(
+            "a flush of several documents failed without a transaction (atomic=False): what was "
+            "written before stays (`outcomes` says what); roll back, and read again"
+        )
+        unknown.outcomes = flush.outcomes
+        self._become_unknown(unknown)
+        await self.channel.rollback()
+        if isinstance(error, Exception):
+            raise unknown from error
+        raise error
 
     async def _undo_flush(self, error: BaseException) -> None:
         """A flush failed: its frame is rolled back, in the store and in the books."""
@@ -259,26 +323,32 @@ class Unit:
 
     async def commit(self) -> None:
         """Flush and commit; see `Session.commit`."""
-        self.refuse_poisoned()
-        if any(frame.is_block for frame in self.ledger.frames):
+        try:
+            self.refuse_poisoned()
+        except TransactionPoisonedError:
+            self.outcome = Outcome.NOT_APPLIED
+            raise
+        if len(self.ledger.frames) > 1 and any(frame.is_block for frame in self.ledger.frames):
             raise ObjectStateError(
                 "commit() inside a begin_nested() block; leave the block first, it is part of "
                 "the transaction"
             )
-        await self.close_streams(abandoned=True)
-        if any(not stream.is_own for stream in self.streams):
-            raise ObjectStateError(
-                "commit() while a stream of this transaction is open; leave its block first"
-            )
+        if self.streams:
+            await self.close_streams(abandoned=True)
+            if any(not stream.is_own for stream in self.streams):
+                raise ObjectStateError(
+                    "commit() while a stream of this transaction is open; leave its block first"
+                )
         try:
-            await self.hooks.call("before_commit")
+            if self.hooks.hears("before_commit"):
+                await self.hooks.call("before_commit")
             flush = await self._prepare()
             if flush is not None and self._commits_alone(flush):
                 await self._commit_alone(flush)
             else:
                 if flush is not None:
                     await self._send(flush)
-                if self.is_begun:
+                if self.channel.connection is not None:
                     await self._commit_transaction()
         except BaseException as error:
             if self.unknown is None:
@@ -305,7 +375,10 @@ class Unit:
         """The unit is stored. A cancellation that came with the COMMIT keeps no hook from that."""
         callbacks = [function for frame in self.ledger.frames for function in frame.callbacks]
         self.outcome = Outcome.APPLIED
+        self._has_read = False
         self.ledger.committed()
+        if not callbacks and not self.hooks.hears("after_commit"):
+            return
         if not self.channel.was_cancelled:
             await self.hooks.after_commit(callbacks)
             return
@@ -315,11 +388,11 @@ class Unit:
     def _commits_alone(self, flush: Flush) -> bool:
         """Whether the unit is one statement that can be its own transaction."""
         return (
-            not self.is_begun
+            self.channel.connection is None
             and self.channel.options.isolation is None
             and not self.leaves_token
             and not self.hooks.hears("after_flush")
-            and not self.hooks.hears_objects(self.ledger)
+            and not flush.is_heard
             and flush.only_statement is not None
         )
 
@@ -327,7 +400,7 @@ class Unit:
         """Send the unit's one statement without BEGIN and COMMIT around it."""
         flush.take()
         try:
-            await flush.send(self.channel.commit_alone)
+            await flush.send(self.channel.commit_alone, self.channel.look)
         except CommitUnknownError as error:
             self._become_unknown(error)
             raise
@@ -336,10 +409,11 @@ class Unit:
             raise
 
     async def _commit_transaction(self) -> None:
-        token: CommitToken | None = None
+        # What was only read is as good unanswered.
+        leaves_token = self.leaves_token and not self.is_read_only
+        token = new_token(self.channel.database) if leaves_token else None
         try:
-            if self.leaves_token:
-                token = CommitToken()
+            if token is not None:
                 await token.leave(self.channel)
             await self.channel.commit()
             if token is not None:
@@ -365,6 +439,7 @@ class Unit:
         ledger = self.ledger
         unknown = self.unknown is not None
         concerned = objects_of(ledger.frames) if unknown else []
+        self._has_read = False
         # With nothing to roll back, what is known of the unit before stays true.
         was_begun = self.channel.connection is not None or ledger.was_written or not ledger.is_clean
         try:
@@ -390,6 +465,12 @@ class Unit:
             is_block: it is a block's, and must be left before the transaction is committed.
         """
         self.refuse_poisoned()
+        dialect = self.codecs.dialect
+        if not dialect.capabilities.savepoints:
+            raise QueryError(
+                f"{dialect.name} has no savepoints: begin_nested(), and transactions in "
+                "transactions, are for other stores"
+            )
         await self.begin()
         try:
             name = await self.channel.savepoint()
@@ -407,11 +488,13 @@ class Unit:
         self._innermost(frame)
         await self.flush()
         try:
-            await self.channel.release_savepoint(cast("str", frame.savepoint))
+            cancelled = await self.channel.release_savepoint(cast("str", frame.savepoint))
         except BaseException as error:
             self._failed(error, keeps=False)
             raise
         self.ledger.release_frame()
+        if cancelled is not None:
+            raise cancelled
 
     async def roll_back_to(self, frame: Frame, *, keep: bool) -> None:
         """Undo what was done since a savepoint.
@@ -445,9 +528,12 @@ class Unit:
             # Rolled back to, and now forgotten; nothing hangs on it any more, so an error here is
             # not the caller's, who may have one of its own.
             try:
-                await self.channel.release_savepoint(cast("str", frame.savepoint))
+                cancelled = await self.channel.release_savepoint(cast("str", frame.savepoint))
             except UowError as error:
                 self._failed(error, keeps=True)
+            else:
+                if cancelled is not None:
+                    raise cancelled
 
     def _poison_outside(self, frame: Frame) -> BaseException | None:
         frames = self.ledger.frames
@@ -464,6 +550,8 @@ class Unit:
 
     async def close_streams(self, *, abandoned: bool = False) -> None:
         """Close the cursors that are open, or those that somebody left without closing."""
+        if not self.streams:
+            return
         async with AsyncExitStack() as closing:  # each of them, whatever becomes of the others
             for stream in list(self.streams):
                 if stream.is_abandoned or not abandoned:

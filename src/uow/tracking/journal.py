@@ -11,16 +11,32 @@ committing a transaction costs nothing for what it inserted or updated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from uow.mapping.mapper import mapper_of
-from uow.tracking.state import MISSING, Raw, Record, State, read_slot, write_slot
+from uow.tracking.nested.fields import stored_form
+from uow.tracking.relations import restore_slot, slot_memo
+from uow.tracking.state import (
+    MISSING,
+    Raw,
+    Record,
+    State,
+    read_slot,
+    state_of,
+    stored_slot,
+    write_slot,
+)
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn, Mapper
+    from uow.mapping.relation import Relation
     from uow.tracking.state import ObjectState
+
+NO_MEMOS: Final[Mapping[int, Memo]] = MappingProxyType({})
+"""Of the frame of a transaction: what it goes back to is what was last committed."""
 
 CARRIED_ON: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 """The ON DELETE actions by which the store changes rows on its own."""
@@ -28,13 +44,16 @@ CARRIED_ON: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 __all__ = [
     "Deleted",
     "Entry",
+    "FieldNotes",
     "Forgotten",
     "Frame",
+    "Handed",
     "Inserted",
     "Ledger",
     "Memo",
     "Seen",
     "Updated",
+    "held_slot",
     "watched_of",
 ]
 
@@ -56,6 +75,10 @@ class Ledger(Protocol):
 
     def renew(self, obj: Any, noted: dict[str, Any] | None) -> None:
         """Make an object new again, with these notes."""
+        ...
+
+    def put_first(self, objects: Sequence[Any]) -> None:
+        """Let objects that are new again stand before those that were never flushed."""
         ...
 
     def own(self, obj: Any) -> Record:
@@ -122,6 +145,83 @@ class Inserted:
             ledger.renew(obj, noted)
 
 
+class Handed:
+    """Keys of new rows that were put into objects that refer to them.
+
+    Undone after the entries of the rows themselves, so it stands before them.
+    """
+
+    __slots__ = ("_columns", "_handed")
+
+    def __init__(self, columns: Sequence[tuple[Any, MappedColumn, Any]]) -> None:
+        self._columns = columns
+        self._handed: list[tuple[Any, MappedColumn, Any, Any]] = []
+
+    def hand_out(self, keys: Mapping[Any, Any]) -> None:
+        """Put the keys in: all rows are stored."""
+        for obj, column, key in self._columns:
+            self._handed.append((obj, column, read_slot(obj, column), keys[key]))
+            column.set_slot(obj, keys[key])
+        for obj, _, _ in self._columns:
+            mapper = mapper_of(obj)
+            if type(obj) is not mapper.class_:  # else nothing was missing before
+                mapper.mark(obj)
+
+    @property
+    def objects(self) -> Sequence[Any]:
+        """The objects concerned."""
+        return [obj for obj, _, _ in self._columns]
+
+    def undo(self, ledger: Ledger) -> None:  # noqa: ARG002 - entries are alike
+        """Put back what was there; what a user wrote since is a change of that."""
+        for obj, column, before, handed in reversed(self._handed):
+            name = column.attribute
+            if read_slot(obj, column) == handed:
+                write_slot(obj, column, before)
+                mapper_of(obj).mark(obj)
+            state = state_of(obj)
+            if isinstance(state, Record) and state.notes.get(name, MISSING) == handed:
+                state.renote({name: before})
+        self._handed.clear()
+
+
+class Filled:
+    """What the store gave new rows in further tables of theirs.
+
+    Attributes:
+        objects: none: the entry of their first table is about them.
+    """
+
+    __slots__ = ("_columns", "_of")
+
+    objects: Sequence[Any] = ()
+
+    def __init__(self, of: Sequence[Any], columns: Sequence[MappedColumn]) -> None:
+        self._of = of
+        self._columns = columns
+
+    def undo(self, ledger: Ledger) -> None:  # noqa: ARG002 - entries are alike
+        """Take it back."""
+        for obj in self._of:
+            for column in self._columns:
+                unfill(obj, column)
+
+
+class FieldNotes:
+    """What many objects held in one field: a dict an object, made when it is asked for."""
+
+    __slots__ = ("_name", "_objects", "_values")
+
+    def __init__(self, name: str, objects: Sequence[Any], values: Mapping[Any, Any]) -> None:
+        self._name = name
+        self._objects = objects
+        self._values = values
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        name, values = self._name, self._values
+        return ({name: values[obj]} for obj in self._objects)
+
+
 class Updated:
     """Changed rows.
 
@@ -137,7 +237,7 @@ class Updated:
     def __init__(
         self,
         objects: Sequence[Any],
-        noted: Sequence[dict[str, Any]],
+        noted: Iterable[dict[str, Any]],
         replaced: Sequence[dict[MappedColumn, Any]],
         watched: Sequence[dict[str, Any] | None],
     ) -> None:
@@ -169,7 +269,7 @@ class Deleted:
 
     def __init__(self, objects: Sequence[Any]) -> None:
         self.objects = objects
-        self._watched = [watched_of(obj) for obj in objects]
+        self._watched = [_stored_forms(obj) for obj in objects]
 
     def undo(self, ledger: Ledger) -> None:
         """They are stored, and to be deleted again; one that was added since just stays."""
@@ -178,6 +278,8 @@ class Deleted:
             if record.stored is State.PENDING:
                 ledger.adopt(obj, State.PERSISTENT).become(State.PERSISTENT)
             else:
+                if record.stored is State.TRANSIENT:  # let go when a later INSERT was undone
+                    ledger.adopt(obj, State.PERSISTENT)
                 record.become(State.DELETED)
             record.watched = watched
             ledger.identify(obj)
@@ -213,7 +315,7 @@ class Forgotten:
             if record.stored is State.PENDING:
                 ledger.adopt(obj, State.PERSISTENT)
             record.become(State.PERSISTENT)
-            notes = record.noted or {}
+            notes: dict[str, Any] = record.noted or {}
             for column, value in held.items():
                 name = column.attribute
                 if name in notes:
@@ -248,7 +350,7 @@ class Seen:
 class Memo:
     """What one object was at a moment: its state, its notes and every value."""
 
-    __slots__ = ("_kept", "_noted", "_stored", "_values", "_watched", "obj")
+    __slots__ = ("_kept", "_moved", "_noted", "_stored", "_values", "_watched", "obj")
 
     def __init__(self, obj: Any, state: ObjectState) -> None:
         self.obj = obj
@@ -256,23 +358,31 @@ class Memo:
         self._noted = None if state.noted is None else dict(state.noted)
         self._kept: dict[str, Any] | None = None
         self._watched: dict[str, Any] | None = None
+        self._moved: dict[Any, Any] | None = None
         if isinstance(state, Record):
+            self._moved = None if state.moved is None else dict(state.moved)
             self._kept = None if state.kept is None else dict(state.kept)
             self._watched = None if state.watched is None else dict(state.watched)
         mapper: Mapper = mapper_of(obj)
-        self._values = [(c, _copied(c, read_slot(obj, c))) for c in mapper.columns]
+        changed = {*(self._noted or ()), *(self._kept or ()), *(self._watched or ())}
+        is_stored = state.stored in {State.PERSISTENT, State.DELETED}
+        self._values = [
+            (c, held_slot(obj, c) if is_stored and c.attribute not in changed else _copy_of(obj, c))
+            for c in mapper.columns
+        ]
 
     def restore(self, ledger: Ledger) -> None:
         """Make the object that again."""
         obj = self.obj
         for column, value in self._values:
-            write_slot(obj, column, _copied(column, value))
+            write_slot(obj, column, deepcopy(value) if _may_change(column, value) else value)
         mapper_of(obj).mark(obj)
         record = ledger.adopt(obj, self._stored)
         record.stored = self._stored
         record.noted = None if self._noted is None else dict(self._noted)
         record.kept = None if self._kept is None else dict(self._kept)
         record.watched = None if self._watched is None else dict(self._watched)
+        record.moved = None if self._moved is None else dict(self._moved)
         ledger.enlist(record)
 
 
@@ -290,6 +400,8 @@ class Frame:
         is_leaky: rows read from now on may show writes of it that the journal knows nothing of,
             or whose objects have left the session.
         deleted: classes whose rows were deleted; the store may have carried that on to others.
+        touched: by `id` and relation, what was related to objects before that changed.
+        revived: by `id`, the new objects whose rows had been deleted when the savepoint was set.
     """
 
     __slots__ = (
@@ -301,24 +413,41 @@ class Frame:
         "memos",
         "opaque",
         "poison",
+        "revived",
         "savepoint",
+        "touched",
     )
 
     def __init__(self, savepoint: str | None = None) -> None:
         self.savepoint = savepoint
         self.entries: list[Entry] = []
-        self.memos: dict[int, Memo] = {}
+        self.memos: Mapping[int, Memo] = NO_MEMOS
         self.opaque = False
         self.poison: BaseException | None = None
         self.is_block = False
         self.callbacks: list[Callable[[], Any]] = []
         self.is_leaky = False
         self.deleted: set[Mapper] = set()
+        self.revived: frozenset[int] = frozenset()
+        self.touched: dict[tuple[int, Relation], tuple[Any, Any]] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was written in it."""
         return not self.entries and not self.opaque
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is as it was made."""
+        return not (
+            self.entries
+            or self.opaque
+            or self.callbacks
+            or self.is_leaky
+            or self.deleted
+            or self.poison is not None
+            or self.savepoint is not None
+        )
 
     def shows_in(self, mapper: Mapper) -> bool:
         """Whether rows of a class may show what was done beyond what the journal knows."""
@@ -326,8 +455,12 @@ class Frame:
 
     def undo(self, ledger: Ledger) -> None:
         """Make the bookkeeping what it was when the frame was opened."""
+        inserted = [
+            obj for entry in self.entries if isinstance(entry, Inserted) for obj in entry.objects
+        ]
         while self.entries:
             self.entries.pop().undo(ledger)
+        ledger.put_first(inserted)
         self.is_leaky = False
         self.deleted.clear()
 
@@ -338,6 +471,23 @@ class Frame:
         self.callbacks.extend(inner.callbacks)
         self.is_leaky = self.is_leaky or inner.is_leaky
         self.deleted |= inner.deleted
+        self.touched = {**inner.touched, **self.touched}
+
+    def touch(self, obj: Any, relation: Relation) -> None:
+        """Keep what is related to an object, before that changes for the first time here."""
+        place = (id(obj), relation)
+        if place not in self.touched:
+            self.touched[place] = (obj, slot_memo(obj, relation))
+
+    def restore_relations(self) -> None:
+        """Relate what was related when the frame was opened, but to objects that are not stored.
+
+        Those keep what the user gave them, so that they can be added again.
+        """
+        for (_, relation), (obj, memo) in self.touched.items():
+            if state_of(obj).status is not State.TRANSIENT:
+                restore_slot(obj, relation, memo)
+        self.touched.clear()
 
 
 def _is_reached(mapper: Mapper, deleted: set[Mapper], asked: set[Mapper]) -> bool:
@@ -353,18 +503,41 @@ def _is_reached(mapper: Mapper, deleted: set[Mapper], asked: set[Mapper]) -> boo
     )
 
 
-def _copied(column: MappedColumn, value: Any) -> Any:
-    """A value that stays what it is, whatever is done to the one it was copied from."""
-    if not column.is_lazy or value is MISSING or type(value) is Raw:
-        return value
-    return deepcopy(value)
+def held_slot(obj: Any, column: MappedColumn) -> Any:
+    """What a field holds that is not changed: of one that can change in place, the stored form."""
+    return read_slot(obj, column) if column.get_raw is None else stored_slot(obj, column)
+
+
+def _copy_of(obj: Any, column: MappedColumn) -> Any:
+    """What a field holds, as a value that stays what it is whatever is done to that."""
+    value = read_slot(obj, column)
+    return deepcopy(value) if _may_change(column, value) else value
+
+
+def _may_change(column: MappedColumn, value: Any) -> bool:
+    return column.is_lazy and value is not MISSING and type(value) is not Raw
 
 
 def watched_of(obj: Any) -> dict[str, Any] | None:
     """The stored form of an object's values that can change without a word, as it is now."""
-    state = obj._uow_state
+    state = state_of(obj)
     watched = state.watched if isinstance(state, Record) else None
     return None if watched is None else dict(watched)
+
+
+def _stored_forms(obj: Any) -> dict[str, Any] | None:
+    """What the store holds in the fields that can change in place and were not set.
+
+    The object may be new again, and stored with other values in them, before this is undone.
+    """
+    state = state_of(obj)
+    columns = mapper_of(obj).lazy_columns
+    if not columns:
+        return None
+    notes = state.notes if isinstance(state, Record) else {}
+    forms = {c.attribute: stored_form(obj, c) for c in columns if c.attribute not in notes}
+    found = {name: form for name, form in forms.items() if form is not MISSING}
+    return {**found, **(watched_of(obj) or {})} or None
 
 
 def unfill(obj: Any, column: MappedColumn) -> None:
@@ -373,7 +546,7 @@ def unfill(obj: Any, column: MappedColumn) -> None:
         column.set_slot(obj, None)
         return
     column.unload(obj)
-    column.mapper.mark_partial(obj)
+    mapper_of(obj).mark_partial(obj)
 
 
 def restore_values(record: Record) -> None:

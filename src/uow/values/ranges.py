@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 import attrs
 
-from uow.types import ColumnType, Date, DateTime, Float, Integer, Numeric
+from uow.types import ColumnType, Date, DateTime, Float, Integer, Numeric, RangeType
 
 __all__ = ["Range", "canonical_range", "empty_range"]
 
@@ -37,6 +37,11 @@ class Range(Generic[T]):
             lower, upper = cast("Any", self.lower), cast("Any", self.upper)
             if lower > upper:
                 raise ValueError("the lower bound of a range lies above its upper bound")
+
+    @staticmethod
+    def _uow_column_type(item: Any) -> ColumnType:
+        """See `uow.types.column_type`."""
+        return RangeType(item)
 
     def __contains__(self, value: T) -> bool:
         other = cast("Any", value)

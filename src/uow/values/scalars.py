@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import ipaddress as ip
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, cast
@@ -19,13 +20,18 @@ from uow.types import (
     Float,
     Integer,
     Interval,
+    IpAddress,
+    IpInterface,
+    IpNetwork,
+    Native,
     Numeric,
+    ObjectIdType,
     Text,
     Time,
     Uuid,
 )
 
-__all__ = ["SCALAR_CHECKS", "Checker", "check_text", "kind_of", "wrong_kind"]
+__all__ = ["IP_CLASSES", "SCALAR_CHECKS", "Checker", "check_text", "kind_of", "wrong_kind"]
 
 Checker = Callable[[Any], Any]
 """Answers the value as it is to be kept, or raises ValueError."""
@@ -114,11 +120,12 @@ def _text(type_: Text) -> Checker:
 
 def _binary(type_: Binary) -> Checker:
     limit = type_.max_length
+    make: type[bytes | bytearray] = bytearray if type_.mutable else bytes
 
-    def check(value: object) -> bytes:
+    def check(value: object) -> bytes | bytearray:
         if not isinstance(value, (bytes, bytearray)):
-            raise wrong_kind("bytes", value)
-        data = bytes(value)
+            raise wrong_kind(make.__name__, value)
+        data = make(value)
         if limit is not None and len(data) > limit:
             raise ValueError(f"{len(data)} bytes, at most {limit} fit")
         return data
@@ -173,6 +180,20 @@ def _time(_: Time) -> Checker:
 
 
 def _datetime(type_: DateTime) -> Checker:
+    check = _exact_datetime(type_)
+    if type_.digits >= 6:
+        return check
+    unit = 10 ** (6 - type_.digits)
+
+    def check_and_cut(value: Any) -> dt.datetime:
+        found: dt.datetime = check(value)
+        rest = found.microsecond % unit
+        return found if not rest else found.replace(microsecond=found.microsecond - rest)
+
+    return check_and_cut
+
+
+def _exact_datetime(type_: DateTime) -> Checker:
     def check_aware(value: Any) -> dt.datetime:
         if not isinstance(value, dt.datetime):
             raise wrong_kind("datetime", value)
@@ -192,6 +213,13 @@ def _datetime(type_: DateTime) -> Checker:
             raise ValueError("expected a naive datetime, got an aware one")
         return value
 
+    def check_either(value: Any) -> dt.datetime:
+        if not isinstance(value, dt.datetime):
+            raise wrong_kind("datetime", value)
+        return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+
+    if type_.timezone is None:
+        return check_either
     return check_aware if type_.timezone else check_naive
 
 
@@ -215,12 +243,59 @@ def _uuid(_: Uuid) -> Checker:
     return check
 
 
+def _object_id(_: ObjectIdType) -> Checker:
+    def check(value: Any) -> Any:
+        # By its name: the core imports no client's package.
+        if not any(c.__name__ == "ObjectId" for c in type(value).__mro__):
+            raise wrong_kind("ObjectId", value)
+        return value
+
+    return check
+
+
 def _enum(type_: EnumType) -> Checker:
     enum_class = type_.enum_class
 
     def check(value: Any) -> enum.Enum:
         if not isinstance(value, enum_class):
             raise wrong_kind(enum_class.__name__, value)
+        return value
+
+    return check
+
+
+IP_CLASSES: Final[dict[type[ColumnType], dict[int | None, type]]] = {
+    IpAddress: {4: ip.IPv4Address, 6: ip.IPv6Address},
+    IpInterface: {4: ip.IPv4Interface, 6: ip.IPv6Interface},
+    IpNetwork: {4: ip.IPv4Network, 6: ip.IPv6Network},
+}
+"""The classes of addresses and networks, by version."""
+
+
+def _ip(type_: IpAddress | IpInterface | IpNetwork) -> Checker:
+    known = IP_CLASSES[type(type_)]
+    classes = [class_ for version, class_ in known.items() if type_.version in (None, version)]
+    expected = " or ".join(class_.__name__ for class_ in classes)
+
+    def check(value: Any) -> Any:
+        # An interface is an address by its class, but not by what it says.
+        if type(value) not in classes:
+            raise wrong_kind(expected, value)
+        if getattr(value, "scope_id", None) is not None:
+            raise ValueError("an address with a zone, which is of one machine only")
+        return value
+
+    return check
+
+
+def _native(type_: Native) -> Checker:
+    class_ = type_.python_type or object
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, class_) or (class_ is int and isinstance(value, bool)):
+            raise wrong_kind(class_.__name__, value)
+        if isinstance(value, str):
+            check_text(value)
         return value
 
     return check
@@ -235,7 +310,12 @@ SCALAR_CHECKS: Final[dict[type[ColumnType], Callable[[Any], Checker]]] = {
     Float: _float,
     Integer: _integer,
     Interval: _interval,
+    IpAddress: _ip,
+    IpInterface: _ip,
+    IpNetwork: _ip,
+    Native: _native,
     Numeric: _numeric,
+    ObjectIdType: _object_id,
     Text: _text,
     Time: _time,
     Uuid: _uuid,

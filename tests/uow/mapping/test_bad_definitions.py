@@ -6,17 +6,19 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
-from typing import Annotated, Any
+from enum import Enum, Flag
+from ipaddress import IPv4Address
+from typing import Annotated, Any, NamedTuple
 
 import attrs
 import pytest
 
 from tests.uow.mapping.base import Base, make_class
 from uow.errors import MappingError
-from uow.mapping.columns import Column, Mapped
+from uow.mapping.columns import Column, Mapped, Sequence
 from uow.mapping.mapper import mapper_of
-from uow.types import Array, Integer, Text
+from uow.mapping.registry import Registry
+from uow.types import Array, Composite, EnumType, Integer, Native, Text
 
 
 class Color(Enum):
@@ -28,8 +30,21 @@ class Size:
     width: int = 0
 
 
+class Access(Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Listed(NamedTuple):
+    items: list[int]
+
+
 class Thing:
     """A class that is no value a column can have."""
+
+
+class Odd(NamedTuple):
+    thing: Thing
 
 
 def define(hint: Any, column: Any = None, *, name: str = "field", settings: Any = None) -> Any:
@@ -117,6 +132,56 @@ FIELDS: list[tuple[str, Any, Any, str]] = [
         "two Column(...), one of them in Annotated",
     ),
     ("hint that is no hint", "1 +", None, "cannot be evaluated"),
+    ("unknown identity", Mapped[int], Column(identity="never"), "one of 'always', 'by default'"),  # type: ignore[call-overload]
+    ("identity that is no key", Mapped[int], Column(identity="always"), "single primary key"),
+    ("sequence of no name", Mapped[int], Column(sequence=3), "a name or a Sequence, got int"),  # type: ignore[call-overload]
+    ("sequence with quote", Mapped[int], Column(sequence='a"b'), "cannot name something"),
+    ("sequence of text", Mapped[str], Column(sequence="s"), "sequence= is for int columns"),
+    ("sequence and default", Mapped[int], Column(sequence="s", default=1), "excludes"),  # type: ignore[call-overload]
+    (
+        "sequence that stands still",
+        Mapped[int],
+        Column(sequence=Sequence("s", increment=0)),
+        "does not stand still",
+    ),
+    (
+        "sequence from text",
+        Mapped[int],
+        Column(sequence=Sequence("s", start="1")),  # type: ignore[arg-type]
+        "starts at and goes by an int",
+    ),
+    ("virtual alone", Mapped[int], Column(virtual=True), "virtual= needs generated="),  # type: ignore[call-overload]
+    ("deferrable alone", Mapped[int], Column(deferrable=True), "needs foreign_key= or unique="),
+    (
+        "initially alone",
+        Mapped[int],
+        Column(unique=True, initially="deferred"),
+        "needs deferrable=",
+    ),
+    (
+        "initially when",
+        Mapped[int],
+        Column(unique=True, deferrable=True, initially="later"),  # type: ignore[call-overload]
+        "one of 'deferred', 'immediate'",
+    ),
+    (
+        "native enum with quote",
+        Mapped[Color],
+        Column(type=EnumType(Color, native='"')),
+        "cannot name",
+    ),
+    ("native flags", Mapped[Access], Column(type=EnumType(Access, native=True)), "of a Flag"),
+    ("row of no class", Mapped[Thing], Column(type=Composite(Thing)), "no attrs class, dataclass"),
+    ("row that changes", Mapped[Size], Column(type=Composite(Size)), "must be frozen"),
+    ("row of lists", Mapped[Listed], Column(type=Composite(Listed)), "Listed.items can change"),
+    ("row of things", Mapped[Odd], Column(type=Composite(Odd)), "Odd.thing is not of a type"),
+    (
+        "row unlike the hint",
+        Mapped[Odd],
+        Column(type=Composite(Size)),
+        "does not fit the type hint",
+    ),
+    ("addresses unlike the hint", Mapped[IPv4Address], Column(type=Text()), "says IpAddress"),
 ]
 
 
@@ -159,7 +224,18 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("abstract of no bool", {"abstract": 1}, "Bad.Settings.abstract must be a bool"),
     ("comment of no text", {"comment": 1}, "Bad.Settings.comment must be a str"),
     ("registry of no registry", {"registry": {}}, "Bad.Settings.registry must be a Registry"),
-    ("inheritance", {"inheritance": "joined"}, "inheritance between tables is not supported"),
+    ("inheritance", {"inheritance": "table"}, "is one of 'concrete', 'joined', 'single'"),
+    ("single without discriminator", {"inheritance": "single"}, "needs a discriminator"),
+    (
+        "concrete with discriminator",
+        {"inheritance": "concrete", "discriminator": "kind"},
+        "needs inheritance=",
+    ),
+    (
+        "discriminator of no name",
+        {"inheritance": "single", "discriminator": 3},
+        "must be the name of a field",
+    ),
     ("discriminator", {"discriminator": "kind"}, "needs inheritance="),
     ("key of no field", {"primary_key": "uid"}, "there is no field 'uid'"),
     ("key twice", {"primary_key": ["id", "id"]}, "names a field twice"),
@@ -172,6 +248,39 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("index with unknown", {"indexes": [{"fields": ["id"], "uniq": 1}]}, "'uniq' is not known"),
     ("index of wrong kind", {"indexes": [{"fields": ["id"], "unique": 1}]}, "must be a bool"),
     ("index field twice", {"indexes": [["id", "id"]]}, "names 'id' twice"),
+    ("index part of both", {"indexes": [[{"field": "id", "expression": "id"}]]}, "has one of"),
+    ("index part of neither", {"indexes": [[{"desc": True}]]}, "has one of"),
+    ("index part unknown", {"indexes": [[{"field": "id", "dsc": True}]]}, "'dsc' is not known"),
+    ("index part of no kind", {"indexes": [[3]]}, "must be a field name"),
+    ("index part without fields", {"indexes": [{"field": "id"}]}, "an index needs 'fields'"),
+    ("index nulls", {"indexes": [[{"field": "id", "nulls": "middle"}]]}, "'first' or 'last'"),
+    ("expression unnamed", {"indexes": [[{"expression": "1"}]]}, "needs a 'name'"),
+    (
+        "expression empty",
+        {"indexes": [{"fields": [{"expression": " "}], "name": "x"}]},
+        "'expression' is empty",
+    ),
+    ("method of two words", {"indexes": [{"fields": "id", "method": "a b"}]}, "is one word"),
+    ("opclass of SQL", {"indexes": [[{"field": "id", "opclass": "x)"}]]}, "is one word"),
+    ("include no field", {"indexes": [{"fields": "id", "include": "x"}]}, "there is no field 'x'"),
+    ("include twice", {"indexes": [{"fields": "id", "include": "id"}]}, "names 'id' twice"),
+    (
+        "alike without unique",
+        {"indexes": [{"fields": "id", "nulls_distinct": False}]},
+        "is for unique indexes",
+    ),
+    ("exclude a list", {"constraints": [{"exclude": ["id"]}]}, "'exclude' must be a Mapping"),
+    ("exclude nothing", {"constraints": [{"exclude": {}}]}, "no fields"),
+    ("exclude by words", {"constraints": [{"exclude": {"id": "and"}}]}, "'and' is no operator"),
+    ("exclude by number", {"constraints": [{"exclude": {"id": 1}}]}, "1 is no operator"),
+    ("exclude no field", {"constraints": [{"exclude": {"x": "="}}]}, "there is no field 'x'"),
+    ("check that waits", {"constraints": [{"check": "1", "deferrable": True}]}, "is not known"),
+    ("constraint initially", {"constraints": [{"unique": "id", "initially": "x"}]}, "'immediate'"),
+    (
+        "initially without deferrable",
+        {"constraints": [{"unique": "id", "initially": "immediate"}]},
+        "needs 'deferrable'",
+    ),
     ("same index twice", {"indexes": ["id", "id"]}, "two indexes are called 'ix_bad_id'"),
     ("constraint of no dict", {"constraints": ["id"]}, "must hold dicts"),
     ("constraint of no kind", {"constraints": [{"name": "x"}]}, "each has one of"),
@@ -462,3 +571,38 @@ def test_bits() -> None:
     """A smaller integer type is checked by its own size."""
     with pytest.raises(MappingError, match="more than 16 bits"):
         define(Mapped[int], Column(type=Integer(16), default=40_000))
+
+
+def test_a_reference_to_what_is_checked_later() -> None:
+    """A foreign key cannot refer to a unique constraint that is checked at commit."""
+    registry = Registry()
+    settings = type("Settings", (), {"registry": registry, "name": "parents"})
+    parent = make_class(
+        "Parent",
+        {
+            "__annotations__": {"id": int, "code": int},
+            "id": Column(primary_key=True),
+            "code": Column(unique=True, deferrable=True),
+            "Settings": settings,
+        },
+    )
+    child = make_class(
+        "Child",
+        {
+            "__annotations__": {"id": int, "code": int},
+            "id": Column(primary_key=True),
+            "code": Column(foreign_key="parents.code"),
+            "Settings": type("Settings", (), {"registry": registry}),
+        },
+    )
+
+    with pytest.raises(MappingError, match="unique at all times"):
+        mapper_of(child)
+    assert parent is not None  # held until here: the registry holds it weakly
+
+
+@pytest.mark.parametrize("name", ["", "x; DROP TABLE y", "'x'", "x\ny"])
+def test_native_of_no_type(name: str) -> None:
+    """The name of a native type stands in SQL as it is: it is checked."""
+    with pytest.raises(ValueError, match="name"):
+        Native(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,27 @@ from uow.mapping.hydration import make_hydrator, make_overwriter, make_reader
 from uow.mapping.mapper import MappedColumn, mapper_of
 
 
+class Keeper:
+    """Who reads lazy values; tells the store of the object."""
+
+    def read(self, obj: Any, column: MappedColumn, raw: Any) -> Any:
+        value = None if raw is None else raw.split(",")
+        column.set_slot(obj, value)
+        if raw is not None:
+            obj._uow_state.read.append((obj, column.attribute, raw))
+        return value
+
+    def keep(self, obj: Any, column: MappedColumn, value: Any) -> None:
+        column.set_slot(obj, value)
+
+    def keep_all(self, obj: Any, columns: Sequence[MappedColumn], values: Sequence[Any]) -> None:
+        for column, value in zip(columns, values, strict=True):
+            self.keep(obj, column, value)
+
+
 class Book(Base):
+    _keeper = Keeper()
+
     id: Mapped[int] = Column(primary_key=True)
     title: Mapped[str]
     price: Mapped[int | None] = Column(default=None)
@@ -29,16 +49,10 @@ class Line(Base):
 
 
 class Store:
-    """What stands in `_uow_state`: it knows how raw values are read, and hears of reads."""
+    """What stands in `_uow_state`, and hears of reads."""
 
     def __init__(self) -> None:
         self.read: list[tuple[object, str, Any]] = []
-
-    def decoder(self, column: MappedColumn) -> Callable[[Any], Any]:
-        return lambda raw: raw.split(",")
-
-    def lazily_read(self, obj: object, name: str, raw: Any) -> None:
-        self.read.append((obj, name, raw))
 
 
 MAPPER = mapper_of(Book)

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface
 from typing import Any, Literal
 from uuid import UUID
 
@@ -84,6 +85,13 @@ class Everything:
         (frozenset[str], frozenset({"b", "a"}), ["a", "b"]),
         (tuple[int, ...], (1, 2), [1, 2]),
         (tuple[int, str], (1, "x"), [1, "x"]),
+        (IPv4Network, IPv4Network("10.0.0.0/8"), "10.0.0.0/8"),
+        (list[IPv6Interface], [IPv6Interface("::1/64")], ["::1/64"]),
+        (
+            dict[str, IPv4Address | IPv6Address],
+            {"a": IPv4Address("1.2.3.4"), "b": IPv6Address("::1")},
+            {"a": "1.2.3.4", "b": "::1"},
+        ),
         (list[UUID], [UUID(int=1)], ["00000000-0000-0000-0000-000000000001"]),
     ],
 )

@@ -43,6 +43,7 @@ class Recorder:
     def __init__(self, *rows: Any, matched: int = 0) -> None:
         self.rows = list(rows)
         self.matched = matched
+        self.places: list[tuple[Any, ...]] = []
         self.sent: list[Any] = []
         self.streams: list[Stream] = []
 
@@ -62,14 +63,22 @@ class Recorder:
         self.sent.append(select)
         return self.rows
 
+    async def fetch_beside(self, select: Select) -> tuple[list[Any], list[tuple[Any, ...]]]:
+        self.sent.append(select)
+        return self.rows[: select.limit], self.places[: select.limit]
+
+    async def fetch_plan(self, select: Select, *, analyze: bool) -> str:
+        self.sent.append(select)
+        return "a plan"
+
     async def execute_write(self, statement: Update | Delete | Insert) -> int:
         self.sent.append(statement)
         return self.matched
 
-    def stream_objects(self, select: Select) -> Stream:
+    def stream_objects(self, select: Select, *, batch_size: int = 500) -> Stream:
         return self._stream(select)
 
-    def stream_rows(self, select: Select) -> Stream:
+    def stream_rows(self, select: Select, *, batch_size: int = 500) -> Stream:
         return self._stream(select)
 
     def _stream(self, select: Select) -> Stream:

@@ -15,7 +15,8 @@ from uow.mapping.mapper import mapper_of
 from uow.query.builder import Query, RowQuery
 from uow.query.executor import RowIterator
 from uow.query.sources import aliased
-from uow.query.statements import DerivedTable, Select
+from uow.query.statements import Select
+from uow.query.tables import DerivedTable
 
 AUTHOR = mapper_of(Author)
 
@@ -261,7 +262,8 @@ async def test_count_of_what_is_not_a_plain_filter(narrow: Any) -> None:
     assert await narrow(find(Author, recorder)).count() == 2
     (source,) = recorder.last.froms
     assert isinstance(source, DerivedTable)
-    assert bool(source.select.order_by) == (source.select.limit is not None)
+    assert isinstance(source.query, Select)
+    assert bool(source.query.order_by) == (source.query.limit is not None)
 
 
 @pytest.mark.anyio

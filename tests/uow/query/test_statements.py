@@ -190,7 +190,7 @@ def test_on_conflict_nothing() -> None:
     conflict = insert(Author, ANN).on_conflict(Author.email).nothing().statement.on_conflict
 
     assert conflict is not None
-    assert [column.attribute for column in conflict.target] == ["email"]
+    assert conflict.target == (Author._uow_mapper.by_attribute["email"],)
     assert conflict.assignments == ()
     assert insert(Author, ANN).on_conflict().nothing().statement.on_conflict is not None
 

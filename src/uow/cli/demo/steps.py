@@ -11,7 +11,7 @@ from uow import Database, Session, exists, state
 from uow.cli.demo.models import Airport, Country, TimeZone
 from uow.cli.demo.source import Record, batches
 from uow.debug import plan, statements
-from uow.statement import Many, Statement
+from uow.statement import Load, Many, Sendable, Statement
 
 __all__ = [
     "ShownUnit",
@@ -131,12 +131,12 @@ async def show_one_unit(db: Database) -> ShownUnit:
     return ShownUnit(planned, [_as_sql(one) for one in sent])
 
 
-def _as_sql(sent: Statement | Many | str) -> str:
+def _as_sql(sent: Sendable | str) -> str:
     match sent:
         case Many():
             times = len(sent.rows)
             return f"{sent.sql};" + (f"  -- once for each of {times} rows" if times > 1 else "")
-        case Statement():
+        case Statement() | Load():
             return f"{sent.sql};"
         case _:
             return f"{sent};"

@@ -1,0 +1,1 @@
+"""What the methods of `Forward` and `Backward` are marked with."""

@@ -1,0 +1,1 @@
+"""Modules with the paths that Beanie's have."""

@@ -1,0 +1,5 @@
+"""Directions of an order."""
+
+from uow.documents.query import SortDirection
+
+__all__ = ["SortDirection"]

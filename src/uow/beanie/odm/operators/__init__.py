@@ -1,0 +1,1 @@
+"""Operators of filters and updates, in the modules that Beanie has them in."""

@@ -1,0 +1,5 @@
+"""Update operators."""
+
+from uow.beanie.odm.operators.update.base import BaseUpdateOperator
+
+__all__ = ["BaseUpdateOperator"]

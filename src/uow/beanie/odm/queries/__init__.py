@@ -1,0 +1,1 @@
+"""Queries, and what changes what they find."""

@@ -1,0 +1,5 @@
+"""Pipelines on what a query finds."""
+
+from uow.documents.query import AggregationQuery
+
+__all__ = ["AggregationQuery"]

@@ -1,0 +1,1 @@
+"""What classes say in their settings."""

@@ -1,0 +1,5 @@
+"""Collections of documents of several classes."""
+
+from uow.views import UnionDoc
+
+__all__ = ["UnionDoc"]

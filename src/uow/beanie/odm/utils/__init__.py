@@ -1,0 +1,1 @@
+"""Binding documents to databases."""

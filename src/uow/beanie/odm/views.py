@@ -1,0 +1,5 @@
+"""Views."""
+
+from uow.views import View
+
+__all__ = ["View"]

@@ -1,0 +1,243 @@
+"""`uow schema`: create, diff, inspect, diagram."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from uow.cli.common import Common, Task, run
+from uow.cli.differences import difference, refuse_losses, renames_of, show_steps, texts_of
+from uow.cli.output import Code
+from uow.errors import ValidationError
+from uow.mapping.registry import default_registry
+from uow.schema.description import Schema
+from uow.schema.diagram import mermaid
+from uow.schema.live import apply_schema, describe_models, inspect_schema
+from uow.schema.model_text import models_text
+from uow.schema.tables import create_sql
+
+__all__ = ["schema"]
+
+schema = App(name="schema", help="Make, compare, read and draw what a database has.")
+
+Flag = Annotated[bool, Parameter(negative="")]
+Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
+
+
+@schema.command
+def create(*, models: Names = None, sql: Flag = False, common: Common | None = None) -> int:
+    """Make the tables of the models; what is there is left alone.
+
+    For example: `uow schema create`, `uow schema create --models shop.models --sql`.
+
+    Args:
+        models: Modules that define the models; `models` of [tool.uow] if it is not given.
+        sql: Show the SQL, and send nothing.
+        common: Options of every command.
+    """
+
+    async def work(task: Task) -> int:
+        task.load_models(models or [])
+        dialect = task.unopened().dialect
+        if sql:
+            task.output.text(create_sql(dialect=dialect.name))
+            return Code.DONE
+        async with task.database() as database:
+            await database.create_all()
+        names = sorted(
+            {
+                mapper.table_name
+                for mapper in default_registry.mappers()
+                if (mapper.document is not None) is dialect.capabilities.documents
+            }
+        )
+        task.output.say(f"made, or there already: {', '.join(names)}")
+        task.output.result({"tables": names})
+        return Code.DONE
+
+    return run(common, work)
+
+
+@schema.command
+def diff(
+    *,
+    models: Names = None,
+    rename: Names = None,
+    sql: Flag = False,
+    apply: Flag = False,
+    check: Flag = False,
+    allow_destructive: Flag = False,
+    common: Common | None = None,
+) -> int:
+    """Show what it takes to make the database as the models say.
+
+    For example: `uow schema diff --check` in a test, `uow schema diff --rename users.mail=email`.
+
+    Args:
+        models: Modules that define the models; `models` of [tool.uow] if it is not given.
+        rename: What only got another name: table.old=new, or old=new for a table.
+        sql: Show the SQL of it.
+        apply: Do it.
+        check: End with 1 if there is a difference.
+        allow_destructive: With --apply: throw rows and values away where it takes that.
+        common: Options of every command.
+    """
+
+    async def work(task: Task) -> int:
+        task.load_models(models or [])
+        async with task.database() as database:
+            found = await difference(task, database, renames_of(rename or []))
+            texts = await texts_of(database, found.steps)
+            if apply:
+                refuse_losses(found, allowed=allow_destructive)
+                await apply_schema(database, found.steps, allow_destructive=allow_destructive)
+        if sql and not task.output.as_json:
+            task.output.text("".join(f"{text};\n" for text in texts))
+        else:
+            show_steps(task, found.steps)
+        for question in found.questions:
+            task.output.note(f"? {question} say it with --rename", "yellow")
+        if not found.steps:
+            task.output.note("no difference")
+        task.output.result(
+            {
+                "steps": [
+                    {"text": str(step), "destructive": step.is_destructive} for step in found.steps
+                ],
+                "questions": [str(question) for question in found.questions],
+                "sql": texts,
+                "applied": apply,
+            }
+        )
+        return Code.FAILED if check and found.steps and not apply else Code.DONE
+
+    return run(common, work)
+
+
+@schema.command
+def inspect(
+    *,
+    as_models: Flag = False,
+    output: Path | None = None,
+    common: Common | None = None,
+) -> int:
+    """Read what a database has: its tables, or a module of models for them.
+
+    For example: `uow schema inspect --as-models --output shop/models.py`.
+
+    Args:
+        as_models: Write Python: a class for each table.
+        output: Into which file; it must not be there.
+        common: Options of every command.
+    """
+
+    async def work(task: Task) -> int:
+        async with task.database() as database:
+            found = await inspect_schema(database)
+            definitions = database.dialect.definitions
+        if as_models:
+            _give(task, models_text(found, definitions), output)
+            return Code.DONE
+        if output is not None:
+            raise ValidationError("--output goes with --as-models")
+        rows = [
+            [
+                str(table.name),
+                column.name,
+                column.type,
+                "" if column.nullable else "not null",
+                "key" if table.key is not None and column.name in table.key.columns else "",
+            ]
+            for table in found.tables
+            for column in table.columns
+        ]
+        task.output.grid(["table", "column", "type", "", ""], rows)
+        task.output.result(_described(found))
+        return Code.DONE
+
+    return run(common, work)
+
+
+@schema.command
+def diagram(
+    *,
+    models: Names = None,
+    database: Flag = False,
+    output: Path | None = None,
+    common: Common | None = None,
+) -> int:
+    """Draw tables and what refers to what, as Mermaid.
+
+    For example: `uow schema diagram --output schema.mmd`.
+
+    Args:
+        models: Modules that define the models; `models` of [tool.uow] if it is not given.
+        database: Draw what the database has, not the models.
+        output: Into which file; it must not be there.
+        common: Options of every command.
+    """
+
+    async def work(task: Task) -> int:
+        if database:
+            async with task.database() as opened:
+                found = await inspect_schema(opened)
+        else:
+            task.load_models(models or [])
+            found = describe_models(task.unopened().dialect)
+        _give(task, mermaid(found), output)
+        return Code.DONE
+
+    return run(common, work)
+
+
+def _give(task: Task, text: str, output: Path | None) -> None:
+    """Write a text into a file that is not there, or show it."""
+    if output is None:
+        if task.output.as_json:
+            task.output.result({"text": text})
+        else:
+            task.output.text(text)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ValidationError(f"{output} cannot be written: {error.strerror}") from error
+    task.output.say(str(output))
+    task.output.result({"path": str(output)})
+
+
+def _described(found: Schema) -> dict[str, Any]:
+    return {
+        "dialect": found.dialect,
+        "tables": [
+            {
+                "name": str(table.name),
+                "key": [] if table.key is None else list(table.key.columns),
+                "columns": [
+                    {
+                        "name": column.name,
+                        "type": column.type,
+                        "nullable": column.nullable,
+                        "default": column.default,
+                    }
+                    for column in table.columns
+                ],
+                "foreign_keys": [
+                    {
+                        "name": key.name,
+                        "columns": list(key.columns),
+                        "target": str(key.target),
+                        "target_columns": list(key.target_columns),
+                    }
+                    for key in table.foreign_keys
+                ],
+                "indexes": [
+                    {"name": index.name, "unique": index.unique} for index in table.indexes
+                ],
+            }
+            for table in found.tables
+        ],
+    }

@@ -1,0 +1,71 @@
+"""Where queries of documents run: in a session that was named or is ambient, or in their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from uow.errors import CommitUnknownError, QueryError, UowError
+from uow.query.executor import Executor
+from uow.session.active import AmbientExecutor
+from uow.session.ambient import current_session
+from uow.session.binding import bound_database
+from uow.session.session import Session
+
+__all__ = ["executor_of", "session_of", "working"]
+
+
+def session_of(given: object) -> Session | None:
+    """Check what was given as `session=`.
+
+    Raises:
+        QueryError: it is no session of ours.
+    """
+    if given is None or isinstance(given, Session):
+        return given
+    raise QueryError(
+        f"session= takes a uow Session, not {type(given).__name__}: a unit of work is `async with "
+        "Session(db) as session`, and its verbs need no session= at all"
+    )
+
+
+def executor_of(mapper: Any, session: object) -> Executor:
+    """Give what runs a query: the session that was named, or whichever is there."""
+    found = session_of(session)
+    return AmbientExecutor(lambda: bound_database(mapper)) if found is None else found
+
+
+@asynccontextmanager
+async def working(
+    mapper: Any, executor: Executor | None = None, *, session: object = None, writes: bool = True
+) -> AsyncGenerator[Session]:
+    """Give the session that something runs in; what was named or is ambient is flushed at the end.
+
+    Args:
+        mapper: whose database a session of its own is on.
+        executor: what a query was made with.
+        session: a session that was named.
+        writes: whether there is something to write at the end.
+    """
+    found = session_of(session)
+    if found is None and isinstance(executor, Session):
+        found = executor
+    if found is None:
+        found = current_session()
+    if found is None:
+        # Measurements are not written in transactions, which their collections do not have.
+        atomic = mapper.document is None or mapper.document.timeseries is None
+        async with Session(bound_database(mapper), atomic=atomic, _depth=4) as own:
+            try:
+                yield own
+                if writes:
+                    await own.commit()
+            except UowError as error:
+                if not isinstance(error, CommitUnknownError):
+                    own.clear()  # the objects keep what the user set, to be tried again
+                raise
+        return
+    yield found
+    if writes:
+        await found.flush()

@@ -1,0 +1,202 @@
+"""Read `class Settings` of a document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import attrs
+
+from uow.errors import MappingError
+from uow.mapping.registry import Registry, registry_in_use
+from uow.mapping.settings import Settings, inherited_values
+from uow.mapping.timeseries import TimeSeriesConfig
+
+if TYPE_CHECKING:
+    from uow.mapping.mapper import Mapper
+
+__all__ = ["DocumentSettings", "read_document_settings"]
+
+_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = MappingProxyType(
+    {
+        "abstract": bool,
+        "bson_encoders": Mapping,
+        "cache_capacity": int,
+        "cache_expiration_time": timedelta,
+        "class_id": str,
+        "class_id_value": str,
+        "indexes": (list, tuple),
+        "is_root": bool,
+        "keep_nulls": bool,
+        "max_nesting_depth": int,
+        "max_nesting_depths_per_field": Mapping,
+        "name": str,
+        "pipeline": (list, tuple),
+        "registry": Registry,
+        "state_management_replace_objects": bool,
+        "state_management_save_previous": bool,
+        "timeseries": TimeSeriesConfig,
+        "use_cache": bool,
+        "use_revision": bool,
+        "use_state_management": bool,
+        "validate_on_save": bool,
+    }
+)
+"""The settings with a meaning here, and what each must be."""
+
+_CARRIED: Final = frozenset(
+    {
+        "action_conflict_resolution",
+        "lazy_parsing",
+        "merge_indexes",
+        "primary_key",
+        "projection",
+        "pymongo_collection",
+        "pymongo_db",
+        "single_root_inheritance",
+        "source",
+        "union_doc",
+        "union_doc_alias",
+    }
+)
+"""Settings that are kept for whoever asks for them in `options`."""
+
+KNOWN: Final = frozenset(_KINDS) | _CARRIED
+
+Encoders = Mapping[type, Callable[[Any], Any]]
+
+
+@attrs.frozen(kw_only=True)
+class DocumentSettings:
+    """The settings of one document class.
+
+    A `class Settings` in the body of a document may say:
+
+    * `name`: the collection; by default the name of the class;
+    * `indexes`: for each a field, a list of `(field, direction)`, PyMongo's `IndexModel`, or a dict
+      with `fields` and what createIndexes takes;
+    * `keep_nulls`: False leaves fields that are None out of what is stored;
+    * `use_revision`: the document has a `revision_id`, its optimistic lock;
+    * `bson_encoders`: how values of further classes are stored, by class;
+    * `use_cache`: what is found is kept, `cache_capacity` answers (32) for `cache_expiration_time`
+      (ten minutes), or until this process writes to the class;
+    * `timeseries`: a `TimeSeriesConfig`, how measurements are kept;
+    * `use_state_management`, `state_management_replace_objects`, `state_management_save_previous`:
+      what objects tell of their changes (`get_changes` and the like);
+    * `validate_on_save`: objects are checked again when they are saved;
+    * `action_conflict_resolution`: what `update` does where a handler changes the same;
+    * `is_root`: True for a class whose subclasses share its collection; documents then have a
+      field `class_id` (`"_class_id"`), which holds `class_id_value`, by default the names of
+      the classes from the root down (`"Vehicle.Car"`);
+    * `union_doc`: the `UnionDoc` whose collection the documents are in;
+    * `max_nesting_depth` (3), `max_nesting_depths_per_field`: how deep links are fetched;
+    * `source`, `pipeline`: of a `View`, the class or collection it reads, and how;
+    * `abstract`: True for a base that has no collection;
+    * `registry`: the `Registry` the class belongs to.
+
+    Attributes:
+        keep_nulls, use_revision, bson_encoders: as above.
+        indexes: as they were given.
+        timeseries: as above.
+        options: all settings by name.
+        is_view: it is a view of the store's, which is only read.
+        is_union: it stands for the classes of a union.
+    """
+
+    keep_nulls: bool = True
+    use_revision: bool = False
+    bson_encoders: Encoders = attrs.field(factory=dict[type, Callable[[Any], Any]])
+    indexes: tuple[object, ...] = ()
+    timeseries: TimeSeriesConfig | None = None
+    options: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    is_view: bool = False
+    is_union: bool = False
+
+
+_OF_ONE_CLASS: Final = frozenset({"abstract", "class_id_value", "is_root", "name", "union_doc"})
+"""Settings of a class that those below it do not have."""
+
+
+def read_document_settings(
+    class_name: str,
+    namespace: Mapping[str, Any],
+    bases: Sequence[type],
+    parent: Mapper | None = None,
+    *,
+    is_view: bool = False,
+    is_union: bool = False,
+) -> Settings:
+    """Read the settings of a document class from its body and the bases it has.
+
+    Args:
+        class_name: its name.
+        namespace: its body.
+        bases: its abstract bases, nearest first.
+        parent: the mapped class above.
+        is_view: it is a view.
+        is_union: it is a union.
+
+    Raises:
+        MappingError: a setting is unknown, or not of its kind.
+    """
+    values: dict[str, Any] = {}
+    theirs: Any = None
+    if parent is not None and parent.document is not None:
+        inherited = parent.document.options.items()
+        values = {name: value for name, value in inherited if name not in _OF_ONE_CLASS}
+        theirs = type.__getattribute__(parent.class_, "_uow_settings_class")
+    own = inherited_values(class_name, namespace, bases, KNOWN)
+    body = namespace.get("Settings")
+    if isinstance(theirs, type) and isinstance(body, type) and issubclass(body, theirs):
+        own = {n: v for n, v in own.items() if n in vars(body) or n not in _OF_ONE_CLASS}
+    values.update(own)
+    shares = parent is not None and parent.hierarchy is not None
+    if shares and parent is not None and values.get("name") not in (None, parent.table_name):
+        raise MappingError(
+            f"{class_name}.Settings.name: its documents are in the collection of {parent.root.name}"
+        )
+    for name, kind in _KINDS.items():
+        value = values.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise MappingError(
+                f"{class_name}.Settings.{name} must be {_names_of(kind)}, "
+                f"got {type(value).__name__}"
+            )
+    name = values.get("name") or class_name
+    check_collection_name(class_name, name)
+    primary_key = values.get("primary_key", ())
+    return Settings(
+        name=name,
+        abstract=bool(values.get("abstract", False)),
+        primary_key=(primary_key,) if isinstance(primary_key, str) else tuple(primary_key),
+        registry=values.get("registry") or registry_in_use(),
+        document=DocumentSettings(
+            keep_nulls=values.get("keep_nulls", True),
+            use_revision=values.get("use_revision", False),
+            bson_encoders=cast("Encoders", values.get("bson_encoders") or {}),
+            indexes=tuple(values.get("indexes") or ()),
+            timeseries=values.get("timeseries"),
+            options=values,
+            is_view=is_view,
+            is_union=is_union,
+        ),
+    )
+
+
+def check_collection_name(class_name: str, name: str) -> None:
+    """Refuse what cannot name a collection.
+
+    "Restrictions on Collection Names", https://www.mongodb.com/docs/manual/reference/limits/.
+
+    Raises:
+        MappingError: it cannot.
+    """
+    if not name or "$" in name or "\0" in name or name.startswith("system."):
+        raise MappingError(f"{class_name}.Settings.name {name!r} cannot name a collection")
+
+
+def _names_of(kind: type | tuple[type, ...]) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return "a " + " or ".join(one.__name__ for one in kinds)

@@ -1,0 +1,258 @@
+"""Makes and drops the collections of document classes, and compares their indexes.
+
+Definitions are no part of a transaction: each is its own, and all can be run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from uow.errors import MappingError, QueryError
+from uow.mapping.document_classes import view_of
+from uow.operations import Command
+from uow.pool import Pool, first_step
+from uow.schema.collection_steps import (
+    CollectionStep,
+    CreateCollection,
+    CreateCollectionIndex,
+    DropCollection,
+    DropCollectionIndex,
+)
+
+if TYPE_CHECKING:
+    from uow.drivers.base import Connection
+    from uow.mapping.mapper import CollectionIndex, Mapper
+    from uow.schema.steps import Step
+
+__all__ = ["collection_steps", "create_collections", "drop_collections", "run_collection_steps"]
+
+_OF_THE_SERVER: Final = frozenset(
+    {"v", "key", "name", "ns", "background", "textIndexVersion", "2dsphereIndexVersion", "weights",
+     "default_language", "language_override"}
+)  # fmt: skip
+"""What a server says of an index that nobody asked for."""
+
+
+async def create_collections(
+    pool: Pool,
+    mappers: Sequence[Mapper],
+    *,
+    allow_index_dropping: bool = False,
+    recreate_views: bool = False,
+) -> None:
+    """Make collections, indexes and views; what is there is compared.
+
+    Args:
+        pool: gives the connection.
+        mappers: of document classes.
+        allow_index_dropping: drop indexes that no class declares, and make changed ones anew.
+        recreate_views: drop views that are there, and make them anew.
+
+    Raises:
+        MappingError: an index is there with other options, or under another name, and may not be
+            dropped.
+    """
+    for mapper in mappers:
+        mapper.configure()
+    connection, there = await first_step(pool, _collections)
+    try:
+        wanted = dict.fromkeys(mappers)
+        for mapper in [one for one in wanted if not _is_view(one)]:
+            if mapper.table_name not in there:
+                await _create(connection, mapper.table_name, _options(mapper))
+            await _create_indexes(connection, mapper, allow_index_dropping)
+        for mapper in filter(_is_view, wanted):
+            await _create_view(connection, mapper, there, is_anew=recreate_views)
+    finally:
+        await pool.release(connection)
+
+
+def _is_view(mapper: Mapper) -> bool:
+    return mapper.document is not None and mapper.document.is_view
+
+
+async def _create_view(
+    connection: Connection, mapper: Mapper, there: set[str], *, is_anew: bool
+) -> None:
+    name = mapper.table_name
+    if name in there:
+        if not is_anew:
+            return
+        await connection.execute(Command({"drop": name}))
+    source, pipeline = view_of(mapper)
+    await connection.execute(Command({"create": name, "viewOn": source, "pipeline": pipeline}))
+
+
+async def drop_collections(pool: Pool, mappers: Sequence[Mapper]) -> None:
+    """Drop collections; those that are missing are no error."""
+    connection, there = await first_step(pool, _collections)
+    try:
+        for mapper in mappers:
+            if mapper.table_name in there:
+                await connection.execute(Command({"drop": mapper.table_name}))
+    finally:
+        await pool.release(connection)
+
+
+def _options(mapper: Mapper) -> Mapping[str, Any]:
+    """What a collection is made with, besides its name."""
+    config = None if mapper.document is None else mapper.document.timeseries
+    return {} if config is None else config.options()
+
+
+async def collection_steps(pool: Pool, mappers: Sequence[Mapper]) -> list[Step]:
+    """Give the steps from the collections and indexes there are to those of classes.
+
+    Collections that no class has are dropped by the steps, but for our own and the server's; so are
+    indexes that no class declares.
+
+    Args:
+        pool: gives the connection.
+        mappers: of document classes.
+    """
+    for mapper in mappers:
+        mapper.configure()
+    wanted: dict[str, list[Mapper]] = {}
+    for mapper in mappers:  # a family of classes shares its collection
+        wanted.setdefault(mapper.table_name, []).append(mapper)
+    connection, there = await first_step(pool, _collections)
+    steps: list[Step] = []
+    try:
+        surplus = [
+            name
+            for name in sorted(there - wanted.keys())
+            if not name.startswith(("_uow_", "system."))
+        ]
+        steps += [DropCollection(name) for name in surplus]
+        tables = [name for name, those in wanted.items() if not _is_view(those[0])]
+        for name in tables:
+            found: list[Any] = []
+            if name in there:
+                found = await connection.fetch(Command({"listIndexes": name}, reads=True))
+            else:
+                steps.append(CreateCollection(name, _options(wanted[name][0])))
+            indexes = [one for mapper in wanted[name] for one in mapper.collection_indexes]
+            steps += _index_steps(name, indexes, [one for one in found if one["name"] != "_id_"])
+        for name in sorted(wanted.keys() - there - {*tables}):
+            source, pipeline = view_of(wanted[name][0])
+            steps.append(CreateCollection(name, {"viewOn": source, "pipeline": pipeline}))
+    finally:
+        await pool.release(connection)
+    return steps
+
+
+def _index_steps(
+    name: str, declared: Sequence[CollectionIndex], there: Sequence[Mapping[str, Any]]
+) -> list[Step]:
+    kept: set[str] = set()
+    new: list[Step] = []
+    for index in {one.name: one for one in declared}.values():
+        found = next((one for one in there if one["name"] == index.name), None)
+        found = found or _with_keys(index, there)
+        if found is not None and _is_same(index, found):
+            kept.add(found["name"])
+            continue
+        new.append(CreateCollectionIndex(name, _document(index)))
+    gone = [
+        DropCollectionIndex(name, {k: v for k, v in one.items() if k != "v"})
+        for one in there
+        if one["name"] not in kept
+    ]
+    return [*gone, *new]
+
+
+async def run_collection_steps(connection: Connection, steps: Iterable[Step]) -> None:
+    """Run steps that `collection_steps` gave, each its own.
+
+    Raises:
+        MappingError: one is about tables.
+    """
+    steps = list(steps)
+    for step in steps:
+        if not isinstance(step, CollectionStep):
+            raise MappingError(f"a document store cannot {step}: it has collections, not tables")
+    for step in steps:
+        if isinstance(step, CollectionStep):
+            await connection.execute(Command(step.command))
+
+
+async def _create(connection: Connection, name: str, options: Mapping[str, Any]) -> None:
+    try:
+        await connection.execute(Command({"create": name, **options}))
+    except QueryError:
+        if name not in await _collections(connection):
+            raise  # else somebody was quicker
+
+
+async def _collections(connection: Connection) -> set[str]:
+    rows: list[Any] = await connection.fetch(
+        Command({"listCollections": 1, "nameOnly": True}, reads=True)
+    )
+    return {row["name"] for row in rows}
+
+
+async def _create_indexes(connection: Connection, mapper: Mapper, may_drop: bool) -> None:
+    name = mapper.table_name
+    there: list[Any] = await connection.fetch(Command({"listIndexes": name}, reads=True))
+    by_name = {index["name"]: index for index in there}
+    wanted = {index.name: index for index in mapper.collection_indexes}
+    missing: list[dict[str, Any]] = []
+    # Those of other classes in the same collection are theirs.
+    known = {index.name for one in mapper.root.family for index in one.collection_indexes}
+    surplus = [one for one in by_name if one not in known and one != "_id_"] if may_drop else []
+    for index in wanted.values():
+        found = by_name.get(index.name) or _with_keys(index, there)
+        if found is None:
+            missing.append(_document(index))
+        elif not _is_same(index, found):
+            if not may_drop:
+                raise MappingError(
+                    f"{mapper.name}: the collection {name!r} has an index {found['name']!r} that "
+                    f"differs from {index.name!r} of the class; drop it, or say "
+                    "allow_index_dropping=True"
+                )
+            surplus.append(found["name"])
+            missing.append(_document(index))
+    for one in dict.fromkeys(surplus):
+        await connection.execute(Command({"dropIndexes": name, "index": one}))
+    if missing:
+        await connection.execute(Command({"createIndexes": name, "indexes": missing}))
+
+
+def _document(index: CollectionIndex) -> dict[str, Any]:
+    return {"key": dict(index.keys), "name": index.name, **index.options}
+
+
+def _with_keys(index: CollectionIndex, there: Iterable[Mapping[str, Any]]) -> Any:
+    """An index over the same, whatever it is called: a store takes no second one."""
+    return next((one for one in there if _keys_of(one) == _directions(index)), None)
+
+
+def _is_same(index: CollectionIndex, found: Mapping[str, Any]) -> bool:
+    if "text" in dict(index.keys).values():
+        return bool(found["name"] == index.name)  # its keys are kept in another form
+    options = {k: v for k, v in found.items() if k not in _OF_THE_SERVER}
+    asked = {k: v for k, v in index.options.items() if k not in _OF_THE_SERVER and v is not False}
+    given = {k: v for k, v in options.items() if v is not False}
+    return _keys_of(found) == _directions(index) and (
+        {k: _plain(v) for k, v in given.items()} == {k: _plain(v) for k, v in asked.items()}
+        or ("collation" in asked and given.keys() == asked.keys())
+    )
+
+
+def _keys_of(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(key, _direction(way)) for key, way in found["key"].items()]
+
+
+def _directions(index: CollectionIndex) -> list[tuple[str, Any]]:
+    return [(key, _direction(way)) for key, way in index.keys]
+
+
+def _direction(way: Any) -> Any:
+    return int(way) if isinstance(way, float) else way
+
+
+def _plain(value: Any) -> Any:
+    items: Any = value
+    return dict(items) if isinstance(value, Mapping) else items

@@ -1,0 +1,71 @@
+"""Python as a person would write it: texts in quotes, calls that are broken where they are long."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+__all__ = ["call", "class_name", "field_name", "mapping", "quoted"]
+
+WIDTH: Final = 100
+
+
+def quoted(text: str) -> str:
+    """Write a text as Python, in double quotes where that needs no escapes, else as it is needed.
+
+    >>> print(quoted("it's"), quoted('say "x"'))
+    "it's" 'say "x"'
+    """
+    if "\n" in text and '"""' not in text and "\\" not in text and not text.endswith('"'):
+        return f'"""{text}"""'
+    if '"' in text and "'" not in text:
+        return repr(text)
+    body = repr(f"'{text}")  # which makes the quotes double ones
+    return f'"{body[2:]}' if body.startswith("\"'") else repr(text)
+
+
+def call(name: str, arguments: Iterable[str], *, indent: int) -> str:
+    """Write a call, an argument a line if it is too long for one.
+
+    Args:
+        name: what is called, with what stands before it.
+        arguments: each as source.
+        indent: how many spaces stand before it.
+    """
+    arguments = list(arguments)
+    one_line = f"{name}({', '.join(arguments)})"
+    if len(one_line) + indent <= WIDTH and "\n" not in one_line:
+        return one_line
+    space = " " * (indent + 4)
+    lines = [f"{space}{_moved(argument, indent + 4)},\n" for argument in arguments]
+    return f"{name}(\n{''.join(lines)}{' ' * indent})"
+
+
+def _moved(argument: str, indent: int) -> str:
+    """Move the lines of a dict to the right; those of a text are its own."""
+    if not argument.startswith("{"):
+        return argument
+    return argument.replace("\n", f"\n{' ' * indent}")
+
+
+def mapping(items: Mapping[str, str]) -> str:
+    """Write a dict of texts, a line each."""
+    lines = [f"    {quoted(key)}: {quoted(value)},\n" for key, value in items.items()]
+    return f"{{\n{''.join(lines)}}}"
+
+
+def class_name(text: str) -> str:
+    """Make the name of a class: `order_lines` gives `OrderLines`."""
+    parts = [part for part in re.split(r"\W+|_", text) if part]
+    name = "".join([part[0].upper() + part[1:] for part in parts]) or "Table"
+    return f"T{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
+
+
+def field_name(text: str) -> str:
+    """Make the name of an attribute; a word of Python gets a line behind it."""
+    name = re.sub(r"\W", "_", text)
+    if not name or name[0].isdigit() or name.startswith("_"):
+        name = f"f_{name.lstrip('_')}"
+    return f"{name}_" if keyword.iskeyword(name) else name
