@@ -91,7 +91,7 @@ class PostgreSQLWriter(DefinitionWriter):
         if before.default is not None and (retyped or after.default is None):
             parts.append(f"{column} DROP DEFAULT")
         if retyped:
-            parts.append(f"{column} {self._type(after)}")
+            parts.append(f"{column} {self._type(before, after)}")
         if before.nullable != after.nullable:
             parts.append(f"{column} {'DROP' if after.nullable else 'SET'} NOT NULL")
         if after.default is not None and (retyped or before.default != after.default):
@@ -111,10 +111,17 @@ class PostgreSQLWriter(DefinitionWriter):
             *self.column_comment(step.table, after, before.comment),
         ]
 
-    def _type(self, after: ColumnDef) -> str:
-        """Say the new type. A cast to one without limits lets what is too long be an error."""
+    def _type(self, before: ColumnDef, after: ColumnDef) -> str:
+        """Say the new type. A cast to one without limits lets what is too long be an error.
+
+        Between truth values and numbers there is a cast for INTEGER alone.
+        """
         collation = "" if after.collation is None else f" COLLATE {self.quote(after.collation)}"
-        cast = f"CAST({self.quote(after.name)} AS {_SIZE.sub('', after.type)})"
+        value = self.quote(after.name)
+        types = {before.type.upper(), after.type.upper()}
+        if "BOOLEAN" in types and types & {"BIGINT", "SMALLINT"}:
+            value = f"CAST({value} AS INTEGER)"
+        cast = f"CAST({value} AS {_SIZE.sub('', after.type)})"
         return f"TYPE {after.type}{collation} USING {cast}"
 
     def _numbered_on(self, table: Name, column: ColumnDef) -> str:

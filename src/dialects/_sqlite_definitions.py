@@ -8,7 +8,7 @@ table takes the rows over and then the name; indexes, triggers and the last numb
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, TypeVar, final
 
 import attrs
@@ -53,7 +53,19 @@ from uow.schema.steps import (
 )
 from uow.schema.words import Word
 from uow.statement import Statement
-from uow.types import ColumnType, Integer
+from uow.types import (
+    Binary,
+    Boolean,
+    ColumnType,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Interval,
+    Text,
+    Time,
+    Uuid,
+)
 
 __all__ = ["SQLiteWriter"]
 
@@ -160,16 +172,19 @@ class SQLiteWriter(DefinitionWriter):
         a view speak of a table that is not there for a moment.
         """
         before = change.before
+        _refuse_other_key(table)
         new = attrs.evolve(
             table, name=Name(f"{_MADE_ANEW}{table.name.name}"), indexes=(), options=before.options
         )
         stored = [c.name for c in table.columns if c.generated is None]
         generated = {c.name for c in before.columns if c.generated is not None}
-        copied = self.names([n for n in stored if n in change.kept and n not in generated])
+        kept = [n for n in stored if n in change.kept and n not in generated]
+        copied = self.names(kept)
+        values = ", ".join([self._value(name, before, table) for name in kept])
         old_name, new_name = self.name(before.name), self.name(new.name)
         texts = self.create_table(new)
         if copied:
-            texts.append(f"INSERT INTO {new_name} ({copied}) SELECT {copied} FROM {old_name}")
+            texts.append(f"INSERT INTO {new_name} ({copied}) SELECT {values} FROM {old_name}")
         if _is_numbered(before) and _is_numbered(table):
             old_text, new_text = literal(before.name.name), literal(new.name.name)
             texts += [
@@ -188,6 +203,34 @@ class SQLiteWriter(DefinitionWriter):
             *[self.create_index(table.name, index) for index in table.indexes],
             *[trigger.sql for trigger in table.triggers],
         ]
+
+    def _value(self, name: str, before: TableDef, table: TableDef) -> str:
+        """Give a column's value in the form of its new type; what has none stays as it is."""
+        value = self.quote(name)
+        old, new = before.column(name), table.column(name)
+        if old is None or new is None or old.type == new.type:
+            return value
+        return _converted(value, self.kind(old), self.kind(new))
+
+    def misfits(self, steps: Sequence[Step], before: Schema) -> list[tuple[str, Statement]]:
+        """Look for values that a column's new type does not have: SQLite would keep them."""
+        after = before
+        altered: dict[tuple[Name, str], None] = {}
+        for step in steps:
+            after = step.apply(after)
+            if isinstance(step, AlterColumn) and step.before.type != step.after.type:
+                altered[step.table, step.after.name] = None
+        found: list[tuple[str, Statement]] = []
+        for name, column in altered:
+            table = after.table(name)
+            known = None if table is None else table.column(column)
+            classes = () if known is None else _storage_classes(self.kind(known))
+            if classes and known is not None and known.generated is None:
+                value = f"typeof({self.quote(column)})"
+                text = ", ".join([literal(one) for one in ("null", *classes)])
+                sql = f"SELECT 1 FROM {self.name(name)} WHERE {value} NOT IN ({text}) LIMIT 1"
+                found.append((f"{name}.{column}", Statement(sql, reads=True)))
+        return found
 
     def other_step(self, step: Step, before: Schema) -> list[str]:
         """A schema is refused where a table is to be in it."""
@@ -219,8 +262,9 @@ class SQLiteWriter(DefinitionWriter):
         )
 
     def kind(self, column: ColumnDef) -> ColumnType:
-        """The numbers of rows are of 64 bits, and INTEGER of others is too."""
-        return column.kind or kind_of_type(column.type, {"INTEGER": lambda _: Integer(64)})
+        """Whole numbers are of 64 bits, whatever their type is called."""
+        kind = column.kind or kind_of_type(column.type)
+        return Integer(64) if column.kind is None and isinstance(kind, Integer) else kind
 
     # -- what is there
 
@@ -230,10 +274,14 @@ class SQLiteWriter(DefinitionWriter):
             if schema not in {"main", "temp"}:
                 raise MappingError(f"SQLite has no schemas, so no {schema!r}")
         rows = yield Statement(
-            "SELECT s.type, s.name, s.tbl_name, s.sql FROM sqlite_schema AS s "
+            # A trigger has the name of its table as somebody wrote it, in whatever case.
+            "SELECT s.type, s.name, coalesce(t.name, s.tbl_name), s.sql FROM sqlite_schema AS s "
+            "LEFT JOIN sqlite_schema AS t ON t.type = 'table' "
+            "AND t.name = s.tbl_name COLLATE NOCASE "
             "WHERE s.sql IS NOT NULL AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
             "AND NOT EXISTS (SELECT 1 FROM pragma_table_list AS l WHERE l.schema = 'main' "
-            "AND l.name = s.tbl_name AND l.type IN ('virtual', 'shadow')) ORDER BY s.rowid",
+            "AND l.name = s.tbl_name COLLATE NOCASE AND l.type IN ('virtual', 'shadow')) "
+            "ORDER BY s.rowid",
             reads=True,
         )
         tables: list[TableDef] = []
@@ -253,11 +301,103 @@ class SQLiteWriter(DefinitionWriter):
                         ),
                     )
                 )
-        return _with_targets(Schema(dialect=self.dialect, tables=tuple(tables)))
+        return _with_targets(
+            Schema(dialect=self.dialect, tables=tuple([_in_its_case(table) for table in tables]))
+        )
+
+    def spelled_as(self, wanted: TableDef, known: TableDef) -> TableDef:
+        """Take types that mean the same for the same: all whole numbers have 64 bits, ..."""
+
+        def column(own: ColumnDef) -> ColumnDef:
+            old = known.column(own.name)
+            if old is None or _meaning(own.type) != _meaning(old.type):
+                return own
+            # An INTEGER that is the key numbers rows without AUTOINCREMENT too.
+            is_numbered = old.identity is not None or _is_row_number(old, known)
+            identity = old.identity if is_numbered and own.identity is not None else own.identity
+            return attrs.evolve(own, type=old.type, identity=identity)
+
+        known_checks = {check.name for check in known.checks}
+        checks = [
+            check
+            for check in wanted.checks
+            if check.name in known_checks or not _says_length(check, known)
+        ]
+        columns = [column(one) for one in wanted.columns]
+        return attrs.evolve(wanted, columns=tuple(columns), checks=tuple(checks))
+
+    # -- what a person writes
+
+    def only_column(self, part: Part) -> ColumnDef:
+        """Take the key that goes with a number for a part of the column, as SQLite does."""
+        column = part.column
+        if column is not None and column.identity is not None:
+            part.constraints = [one for one in part.constraints if not isinstance(one, KeyDef)]
+        return super().only_column(part)
+
+
+def _converted(value: str, old: ColumnType, new: ColumnType) -> str:
+    """Give SQL that turns the stored form of a kind into that of another."""
+    match old, new:
+        case Text(), Uuid():
+            return f"coalesce(unhex(replace({value}, '-', '')), {value})"
+        case Uuid(), Text():
+            digits = f"lower(hex({value}))"
+            parts = [
+                f"substr({digits}, {start}, {length})"
+                for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+            ]
+            text = " || '-' || ".join(parts)
+            return f"CASE WHEN {value} IS NOT NULL THEN {text} END"
+        case Date(), DateTime(timezone=zone):
+            return f"({value} || ' 00:00:00.000000{'+00:00' if zone else ''}')"
+        case DateTime(), Date():
+            return f"substr({value}, 1, 10)"
+        case DateTime(timezone=False), DateTime(timezone=True):
+            return f"({value} || '+00:00')"
+        case DateTime(timezone=True), DateTime(timezone=False):
+            return f"replace({value}, '+00:00', '')"
+        case _:
+            return value
+
+
+def _storage_classes(kind: ColumnType) -> tuple[str, ...]:
+    """How values of a kind are kept; nothing where that may be in several ways."""
+    match kind:
+        case Integer() | Boolean() | Interval():
+            return ("integer",)
+        case Float():
+            return ("real", "integer")
+        case Uuid() | Binary():
+            return ("blob",)
+        case _:
+            return ()
+
+
+def _is_row_number(column: ColumnDef, table: TableDef) -> bool:
+    """Whether a column is the number of the row ("ROWIDs and the INTEGER PRIMARY KEY")."""
+    return (
+        column.type.upper() == "INTEGER"
+        and table.key is not None
+        and table.key.columns == (column.name,)
+        and "WITHOUT" not in (table.options or "").upper()
+    )
 
 
 def _is_numbered(table: TableDef) -> bool:
     return any(column.identity is not None for column in table.columns)
+
+
+def _refuse_other_key(table: TableDef) -> None:
+    """Refuse a number that is not the key: SQLite numbers rows by nothing else."""
+    for column in table.columns:
+        if column.identity is not None and (
+            table.key is None or table.key.columns != (column.name,)
+        ):
+            raise MappingError(
+                f"{table.name}.{column.name}: SQLite numbers rows by the primary key alone, and "
+                f"that of {table.name} is another"
+            )
 
 
 def _needs_anew(step: Step) -> bool:
@@ -290,8 +430,13 @@ def _table(name: str, sql: str) -> TableDef:
     key = next((one for one in constraints if isinstance(one, KeyDef)), None)
     words = [word.text for word in tail if word.text != ";"]
     options = f" {' '.join(words).replace(' ,', ',')}" if words else None
-    if key is not None and len(key.columns) == 1:
-        columns = [_numbered(column, key, options) for column in columns]
+    if key is not None:
+        # SQLite takes NULL for a key unless it is told otherwise, or has no numbers of rows; a row
+        # with such a key could not be told from others, so no model has one.
+        columns = [
+            attrs.evolve(column, nullable=False) if column.name in key.columns else column
+            for column in columns
+        ]
     return TableDef(
         name=name,
         columns=tuple(columns),
@@ -313,14 +458,6 @@ def _table(name: str, sql: str) -> TableDef:
         ),
         options=options,
     )
-
-
-def _numbered(column: ColumnDef, key: KeyDef, options: str | None) -> ColumnDef:
-    """The number of a row is never NULL."""
-    is_number = column.name in key.columns and column.type.upper() == "INTEGER"
-    if not is_number or "WITHOUT" in (options or "").upper():
-        return column
-    return attrs.evolve(column, nullable=False)
 
 
 def _checks(table: str, parts: Sequence[Part]) -> tuple[CheckDef, ...]:
@@ -375,8 +512,66 @@ def _index_part(reader: Reader, words: Sequence[Word]) -> IndexPartDef:
     return IndexPartDef(expression=reader.source(words), descending=descending, collation=collation)
 
 
+def _says_length(check: CheckDef, known: TableDef) -> bool:
+    """Whether a check is about the length that a column's type says; others make no such checks."""
+    match = _LENGTH_CHECK.fullmatch(check.sql)
+    column = None if match is None else known.column(match[1])
+    if match is None or column is None:
+        return False
+    return getattr(kind_of_type(column.type), "max_length", None) == int(match[2])
+
+
+_LENGTH_CHECK: Final = re.compile(r'length\("(.+)"\) <= (\d+)')
+
+
+def _meaning(type_: str) -> tuple[str, ColumnType]:
+    """What the values of a type are, and how SQLite keeps them ("Datatypes In SQLite", 3.1)."""
+    name = type_.upper()
+    affinity = next(
+        (affinity for affinity, words in _AFFINITIES if any(word in name for word in words)),
+        "BLOB" if not name else "NUMERIC",
+    )
+    kind = kind_of_type(type_)
+    if isinstance(kind, Date | DateTime | Time):
+        affinity = "TEXT"  # which their texts are under any affinity, as they are no numbers
+    return affinity, Integer(64) if isinstance(kind, Integer) else kind
+
+
+_AFFINITIES: Final = (
+    ("INTEGER", ("INT",)),
+    ("TEXT", ("CHAR", "CLOB", "TEXT")),
+    ("BLOB", ("BLOB",)),
+    ("REAL", ("REAL", "FLOA", "DOUB")),
+)
+"""What is looked for in the name of a type, in this order."""
+
+
+def _in_its_case(table: TableDef) -> TableDef:
+    """Name columns as the table does: constraints and indexes may write them in another case."""
+    by_fold = {column.name.lower(): column.name for column in table.columns}
+
+    def own(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple([by_fold.get(name.lower(), name) for name in names])
+
+    def part(one: IndexPartDef) -> IndexPartDef:
+        return one if one.column is None else attrs.evolve(one, column=own([one.column])[0])
+
+    key = table.key
+    return attrs.evolve(
+        table,
+        key=None if key is None else attrs.evolve(key, columns=own(key.columns)),
+        uniques=tuple([attrs.evolve(one, columns=own(one.columns)) for one in table.uniques]),
+        foreign_keys=tuple(
+            [attrs.evolve(one, columns=own(one.columns)) for one in table.foreign_keys]
+        ),
+        indexes=tuple(
+            [attrs.evolve(one, parts=[part(p) for p in one.parts]) for one in table.indexes]
+        ),
+    )
+
+
 def _with_targets(schema: Schema) -> Schema:
-    """Put the key of a table where a reference names none of its columns."""
+    """Name what is referred to as it is called, and its key where no columns are named."""
     tables = [
         attrs.evolve(
             table,
@@ -388,7 +583,11 @@ def _with_targets(schema: Schema) -> Schema:
 
 
 def _with_target(key: ForeignKeyDef, schema: Schema) -> ForeignKeyDef:
-    target = schema.table(key.target)
-    if key.target_columns or target is None or target.key is None:
+    fold = key.target.name.lower()
+    target = next((table for table in schema.tables if table.name.name.lower() == fold), None)
+    if target is None:
         return key
-    return attrs.evolve(key, target_columns=target.key.columns)
+    names = key.target_columns or (() if target.key is None else target.key.columns)
+    by_fold = {column.name.lower(): column.name for column in target.columns}
+    columns = tuple([by_fold.get(name.lower(), name) for name in names])
+    return attrs.evolve(key, target=target.name, target_columns=columns)

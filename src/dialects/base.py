@@ -368,6 +368,14 @@ class Definitions(Protocol):
         """Put what the store made of a table's SQL in the place of what was given."""
         ...
 
+    def misfits(self, steps: Sequence[Step], before: Schema) -> list[tuple[str, Statement]]:
+        """Give what finds values that steps left in a column whose type has none such."""
+        ...
+
+    def spelled_as(self, wanted: TableDef, known: TableDef) -> TableDef:
+        """Say what models want in the words of a table that is there, where they mean the same."""
+        ...
+
     def parse_column(self, name: str, text: str) -> ColumnDef:
         """Read `VARCHAR(20) NOT NULL DEFAULT 'x'`.
 

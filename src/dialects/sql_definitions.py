@@ -54,6 +54,7 @@ from uow.schema.steps import (
     SetComment,
     Step,
 )
+from uow.statement import Statement
 from uow.types import ColumnType
 
 __all__ = ["DefinitionWriter", "literal"]
@@ -411,6 +412,10 @@ class DefinitionWriter(ABC):
             indexes=tuple([indexes.get(one.name, one) for one in wanted.indexes]),
         )
 
+    def spelled_as(self, wanted: TableDef, known: TableDef) -> TableDef:  # noqa: ARG002 - for SQLite
+        """Say what models want in the words of a table that is there, where they mean the same."""
+        return wanted
+
     def _sql_of(self, own: D, constraints: Mapping[str, CheckDef | ExclusionDef]) -> D:
         found = constraints.get(own.name)
         return attrs.evolve(own, sql=found.sql) if isinstance(found, type(own)) else own
@@ -422,6 +427,15 @@ class DefinitionWriter(ABC):
     def rebuilds(self, steps: Sequence[Step], before: Schema) -> bool:  # noqa: ARG002
         """Whether the texts of steps rest on how the tables are at this moment."""
         return False
+
+    def misfits(self, steps: Sequence[Step], before: Schema) -> list[tuple[str, Statement]]:  # noqa: ARG002
+        """Give what finds values that steps left in a column whose type has none such.
+
+        Returns:
+            Columns, for people, with what gives a row if one is wrong; nothing where the store
+            looks for itself.
+        """
+        return []
 
     def kind(self, column: ColumnDef) -> ColumnType:
         """Say what the values of a column are, as far as its type tells."""

@@ -216,9 +216,15 @@ _ENCODERS: Final[codecs.TypeTable[Encoder | None]] = {
     DateTime: lambda t: codecs.encode_instant if t.timezone else codecs.encode_naive,
 }
 
+
+def _decimal(value: str | float) -> Decimal:
+    """Read a number; tables that others made keep it as one, and a float means its shortest text."""
+    return Decimal(value if type(value) is str else repr(value))
+
+
 _DECODERS: Final[codecs.TypeTable[Decoder | None]] = {
     **codecs.SHARED_DECODERS,
-    Numeric: lambda _: Decimal,
+    Numeric: lambda _: _decimal,
     Date: lambda _: date.fromisoformat,
     Time: lambda _: time.fromisoformat,
     DateTime: lambda t: codecs.decode_instant if t.timezone else datetime.fromisoformat,

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from inspect import iscoroutinefunction, unwrap
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -160,6 +161,9 @@ def _only_class(module: ModuleType, path: Path) -> type[Migration]:
         raise MigrationError(
             f"{path.name}: {classes[0].__name__} has no up(), which says what it does"
         )
+    for name in ("up", "down"):
+        if not iscoroutinefunction(unwrap(getattr(classes[0], name))):
+            raise MigrationError(f"{path.name}: {classes[0].__name__}.{name} must be `async def`")
     return classes[0]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 from uow.dialects.base import HasHelperTexts
 from uow.errors import MappingError, MigrationError, QueryError
@@ -28,6 +30,39 @@ if TYPE_CHECKING:
     from uow.session.session import Session
 
 __all__ = ["Migration"]
+
+M = TypeVar("M", bound="Migration")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _helper(
+    method: Callable[Concatenate[M, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[M, P], Coroutine[Any, Any, R]]:
+    """Let the work know of a call before it is awaited: one that never is would do nothing."""
+
+    @wraps(method)
+    def call(self: M, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        work = self._work  # pyright: ignore[reportPrivateUsage]
+        made = _begun(work, self, method, *args, **kwargs)
+        work.called(made, f"{method.__name__}() in line {sys._getframe(1).f_lineno}")  # noqa: SLF001
+        return made
+
+    return call
+
+
+async def _begun(
+    work: Work,
+    self: M,
+    method: Callable[Concatenate[M, P], Coroutine[Any, Any, R]],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    work.check_awaited()
+    result = await method(self, *args, **kwargs)
+    work.ended()
+    return result
 
 
 class Migration:
@@ -80,6 +115,7 @@ class Migration:
 
     # -- SQL and data
 
+    @_helper
     async def execute(
         self, statement: str | RawStatement | Mapping[str, Any], /, **values: object
     ) -> int:
@@ -101,6 +137,7 @@ class Migration:
         """
         return await self._work.execute(self._statement(statement, values))
 
+    @_helper
     async def fetch(
         self, statement: str | RawStatement, /, **values: object
     ) -> list[tuple[Any, ...]]:
@@ -121,6 +158,7 @@ class Migration:
         """
         return self._work.session()
 
+    @_helper
     async def run(self, work: Callable[[Session], Awaitable[Any]]) -> None:
         """Do work with a session, on every store, in the transaction of the migration or its own.
 
@@ -138,6 +176,7 @@ class Migration:
 
     # -- tables
 
+    @_helper
     async def create_table(
         self,
         name: str,
@@ -165,17 +204,20 @@ class Migration:
             texts.create_table(name, columns, constraints, schema=schema, comment=comment)
         )
 
+    @_helper
     async def drop_table(self, name: str, *, schema: str | None = None) -> None:
         """Drop a table, and its rows."""
         texts = self._texts("drop_table", "drop_collection")
         await self._define(texts.drop_table(name, schema=schema))
 
+    @_helper
     async def rename_table(self, old: str, new: str, *, schema: str | None = None) -> None:
         """Rename a table."""
         await self._define(self._texts("rename_table").rename_table(old, new, schema=schema))
 
     # -- columns
 
+    @_helper
     async def add_column(
         self, table: str, column: str, text: str, *, schema: str | None = None
     ) -> None:
@@ -193,6 +235,7 @@ class Migration:
                 return
         await self._define(texts.add_column(table, column, text, schema=schema))
 
+    @_helper
     async def alter_column(
         self, table: str, column: str, text: str, *, schema: str | None = None
     ) -> None:
@@ -214,6 +257,7 @@ class Migration:
 
         await self._work.change(f"alter {table}.{column}: {text}", name, steps)
 
+    @_helper
     async def drop_column(self, table: str, column: str, *, schema: str | None = None) -> None:
         """Drop a column, and its values."""
         texts = self._texts("drop_column")
@@ -230,6 +274,7 @@ class Migration:
             return
         await self._define(texts.drop_column(table, column, schema=schema))
 
+    @_helper
     async def rename_column(
         self, table: str, old: str, new: str, *, schema: str | None = None
     ) -> None:
@@ -239,6 +284,7 @@ class Migration:
 
     # -- constraints and indexes
 
+    @_helper
     async def add_constraint(
         self, table: str, name: str, text: str, *, schema: str | None = None
     ) -> None:
@@ -254,6 +300,7 @@ class Migration:
             return
         await self._define(texts.add_constraint(table, name, text, schema=schema))
 
+    @_helper
     async def drop_constraint(self, table: str, name: str, *, schema: str | None = None) -> None:
         """Drop a constraint."""
         texts = self._texts("drop_constraint")
@@ -270,6 +317,7 @@ class Migration:
             return
         await self._define(texts.drop_constraint(table, name, schema=schema))
 
+    @_helper
     async def create_index(
         self,
         table: str,
@@ -315,6 +363,7 @@ class Migration:
         )  # fmt: skip
         await self._define(made)
 
+    @_helper
     async def drop_index(self, table: str, name: str, *, schema: str | None = None) -> None:
         """Drop an index of a table, or of a collection."""
         if self.database.dialect.capabilities.documents:
@@ -324,11 +373,13 @@ class Migration:
 
     # -- collections
 
+    @_helper
     async def create_collection(self, name: str, **options: Any) -> None:
         """Make a collection of MongoDB, with its options (`validator`, `capped`, ...)."""
         self._refuse_tables("create_collection", "create_table")
         await self._define([Command({"create": name, **options})])
 
+    @_helper
     async def drop_collection(self, name: str) -> None:
         """Drop a collection, and its documents."""
         self._refuse_tables("drop_collection", "drop_table")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
@@ -261,6 +262,7 @@ async def call(one: Found, direction: Direction, work: Work) -> None:
     """Call the method of the migration."""
     migration = one.migration(work)
     await (migration.up() if direction == "up" else migration.down())
+    work.check_awaited()
 
 
 def failure(  # noqa: PLR0917 - what there is to say
@@ -272,14 +274,29 @@ def failure(  # noqa: PLR0917 - what there is to say
     outcome: Outcome,
 ) -> MigrationError:
     """Make the error that says which migration failed, where, and what stands."""
-    where = f" in step {work.number} ({shortened(work.texts[-1])})" if work.number else ""
+    where = ""
+    if work.doing is not None:
+        where = f" in step {work.number} ({shortened(work.doing)})"
+    elif work.number:
+        where = f" behind step {work.number}"
+    line = _line_of(one, error)
+    place = one.path.name if line is None else f"{one.path.name}, line {line}"
     return MigrationError(
-        f"the migration {one.version} ({one.path.name}) failed going {direction}{where}:"
+        f"the migration {one.version} ({place}) failed going {direction}{where}:"
         f" {type(error).__name__}: {error}; {standing}",
         version=one.version,
         step=work.number or None,
         outcome=outcome,
     )
+
+
+def _line_of(one: Found, error: Exception) -> int | None:
+    """Give the line of the migration's file that an error came through last."""
+    path = str(one.path.resolve())
+    lines = [
+        line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == path
+    ]
+    return lines[-1] if lines else None
 
 
 def _standing(work: StepwiseWork) -> str:

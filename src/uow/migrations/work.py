@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from hashlib import sha256
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -66,7 +67,8 @@ class Work(ABC):
         told: called with the text of each step when it begins.
 
     Attributes:
-        number: the step that is under way, from 1 on.
+        number: the step that was begun last, from 1 on.
+        doing: the text of the step that is under way, or None.
         texts: the texts of what was sent, or would be.
     """
 
@@ -74,13 +76,37 @@ class Work(ABC):
         self.database = database
         self.number = 0
         self.texts: list[str] = []
+        self.doing: str | None = None
         self._told = told
+        self._calls: list[tuple[Coroutine[Any, Any, Any], str]] = []
 
     def _next(self, text: str) -> None:
         """Begin a step."""
         self.number += 1
         self.texts.append(text)
+        self.doing = text
         self._told(text)
+
+    def ended(self) -> None:
+        """Note that the step under way is done."""
+        self.doing = None
+
+    def called(self, call: Coroutine[Any, Any, Any], text: str) -> None:
+        """Note the call of a helper, which is to be awaited."""
+        self._calls.append((call, text))
+
+    def check_awaited(self) -> None:
+        """Refuse to go on behind a call that nobody awaited.
+
+        Raises:
+            MigrationError: names it.
+        """
+        calls, self._calls = self._calls, []
+        forgotten = [pair for pair in calls if getcoroutinestate(pair[0]) == CORO_CREATED]
+        for call, _ in forgotten:
+            call.close()
+        if forgotten:
+            raise MigrationError(f"{forgotten[0][1]} was not awaited: write `await` before it")
 
     @abstractmethod
     async def define(self, statements: Sequence[Statement]) -> None:
@@ -175,6 +201,7 @@ class TransactionWork(Work):
         async with session_on(self.database, self._connection, inside=True) as session:
             yield session
             await session.commit()
+        self.ended()
 
     async def run(self, work: Callable[[Session], Awaitable[Any]]) -> None:
         """Do work with a session."""

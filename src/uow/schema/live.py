@@ -15,6 +15,7 @@ from uow.errors import (
     DestructiveChangeError,
     MappingError,
     UowError,
+    ValidationError,
 )
 from uow.pool import Pool, first_step
 from uow.schema.alike import same_column, same_constraint, same_index
@@ -88,6 +89,8 @@ def describe_models(dialect: Dialect, models: Iterable[type] | None = None) -> S
 async def inspect_schema(db: Store, *, schemas: Collection[str] = ()) -> Schema:
     """Read what a database has: tables, types, sequences. Nothing is changed.
 
+    Tables that `uow` keeps for itself (the history of migrations, commit tokens) are left out.
+
     Args:
         db: the database.
         schemas: named schemas to read besides the default one, whose names the result leaves out.
@@ -99,7 +102,7 @@ async def inspect_schema(db: Store, *, schemas: Collection[str] = ()) -> Schema:
     reading = _reading(db.dialect, schemas)
     connection, schema = await first_step(db.pool, reading)
     await db.pool.release(connection)
-    return schema
+    return _without_own(schema)
 
 
 def _reading(
@@ -204,11 +207,13 @@ async def compare_described(
     )
 
 
-def _without_own(there: Schema, wanted: Schema) -> Schema:
+def _without_own(there: Schema, wanted: Schema | None = None) -> Schema:
+    """Leave out what is kept for `uow` itself, unless it is asked for."""
     kept = [
         table
         for table in there.tables
-        if not table.name.name.startswith(OWN_PREFIX) or wanted.table(table.name) is not None
+        if not table.name.name.startswith(OWN_PREFIX)
+        or (wanted is not None and wanted.table(table.name) is not None)
     ]
     return attrs.evolve(there, tables=tuple(kept))
 
@@ -252,6 +257,10 @@ async def _settle(
     a table for this connection alone, which is made of every table that reads differently from the
     one that is there, and is gone when this returns.
     """
+    for table in wanted.tables:
+        known = there.table(table.name)
+        if known is not None:
+            wanted = wanted.with_table(dialect.definitions.spelled_as(table, known))
     doubtful = [
         table
         for table in wanted.tables
@@ -415,6 +424,7 @@ async def run_steps(connection: Connection, dialect: Dialect, steps: Sequence[St
         ConstraintError: a column that takes no NULL and has no default would be added to a table
             with rows, or a table that was built anew has rows that refer to none.
         MappingError: a step changes what is not there.
+        ValidationError: a column has values that its new type cannot hold.
     """
     definitions = dialect.definitions
     before = await read_schema(connection, dialect, schemas=_schemas_of(steps))
@@ -427,6 +437,11 @@ async def run_steps(connection: Connection, dialect: Dialect, steps: Sequence[St
         broken = set(await connection.fetch(suspension.broken))
     for text in texts:
         await connection.execute(Statement(text))
+    for column, misfit in definitions.misfits(steps, before):
+        if await connection.fetch(misfit):
+            raise ValidationError(
+                f"{column} has values that its new type cannot hold: change them before its type"
+            )
     if rebuilds and suspension is not None:
         new = set(await connection.fetch(suspension.broken)) - broken
         if new:

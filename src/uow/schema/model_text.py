@@ -47,7 +47,7 @@ __all__ = ["models_text"]
 _TAKEN: Final = frozenset(
     {
         "save", "insert", "delete", "update", "find", "find_one", "get", "count", "refresh",
-        "Settings", "metadata",
+        "Settings", "metadata", "self",
     }
 )  # fmt: skip
 """Names of what every model has."""
@@ -238,6 +238,8 @@ class _Module:
             hint = f"{hint} | None"
             if not filled:
                 own.append("default=None")
+        elif hint == "Any":
+            own.append("nullable=False")  # which Any would else be
         start = f"{name}: Mapped[{hint}]"
         return (
             start

@@ -127,6 +127,9 @@ def test_reading_and_drawing(project: Path, uow: Program) -> None:
     uow("schema", "create")
     shown = uow("schema", "inspect")
     assert "customers" in shown.out
+    uow("migrate", "new", "nothing")
+    uow("migrate", "up")
+    assert "_uow_migrations" not in uow("schema", "inspect").out
     tables = uow("schema", "inspect", "--json").json["tables"]
     assert [table["name"] for table in tables] == ["customers", "orders"]
     assert tables[1]["foreign_keys"][0]["target"] == "customers"

@@ -11,17 +11,24 @@ import pytest
 from tests.support.postgresql import clear
 from tests.uow.migrations.support import Folder
 from uow import (
+    Column,
     Database,
+    Mapped,
     MigrationError,
     PoolClosedError,
+    Registry,
     Session,
+    Table,
     ValidationError,
+    diff_schema,
     get_migration_status,
+    inspect_schema,
     resolve_migration,
     revert_migrations,
     run_migrations,
     sql,
 )
+from uow.schema.migration_text import migration_text
 
 CONCURRENT = """
 await self.execute("INSERT INTO a (id) VALUES (1)")
@@ -132,6 +139,71 @@ async def test_bad_calls_of_helpers(folder: Folder) -> None:
             assert message in str(caught.value), body
             assert (await get_migration_status(database, folder.path)).history == ()
         assert database.pool.stats.in_use == 0
+
+
+FORGOTTEN = {
+    'self.create_table("a", {"id": "INTEGER"})': "(1_step.py) failed going up: MigrationError: "
+    "create_table() in line 7 was not awaited",
+    'self.drop_table("a")\nawait self.create_table("b", {"id": "INTEGER"})': "(1_step.py, line 8)",
+    'await self.create_table("a", {"id": "INTEGER"})\n{}["x"]': "(1_step.py, line 8) failed going "
+    "up behind step 1: KeyError: 'x'",
+}
+
+
+@pytest.mark.anyio
+async def test_calls_that_nobody_awaits(folder: Folder) -> None:
+    """G2: a helper that was not awaited would do nothing: it is an error that says the line."""
+    async with Database("sqlite://") as database:
+        for body, message in FORGOTTEN.items():
+            folder.add("1", body)
+            with pytest.raises(MigrationError) as caught:
+                await run_migrations(database, folder.path)
+            assert message in str(caught.value)
+            with pytest.raises(MigrationError):
+                await run_migrations(database, folder.path, dry_run=True)
+            assert (await get_migration_status(database, folder.path)).history == ()
+            assert (await inspect_schema(database)).tables == ()
+
+
+@pytest.mark.anyio
+async def test_methods_that_are_not_async(folder: Folder) -> None:
+    """An `up` or a `down` that is a plain function is refused when the file is read."""
+    path = folder.add("1", "pass")
+    path.write_text(path.read_text(encoding="utf-8").replace("async def down", "def down"), "utf-8")
+    async with Database("sqlite://") as database:
+        with pytest.raises(MigrationError, match=r"1_step.py: M1.down must be `async def`"):
+            await run_migrations(database, folder.path)
+
+
+@pytest.mark.anyio
+async def test_a_number_comes_back(folder: Folder) -> None:
+    """G3: on SQLite a key that loses its numbers, by a written migration, gets them back."""
+
+    class Before(Table):
+        class Settings:
+            name = "things"
+
+        id: Mapped[int] = Column(primary_key=True, auto_increment=True)
+        code: Mapped[str] = Column(max_length=9)
+
+    class After(Table):
+        class Settings:
+            name = "things"
+            registry = Registry()
+
+        id: Mapped[int]
+        code: Mapped[str] = Column(max_length=9, primary_key=True)
+
+    async with Database("sqlite://") as database:
+        await database.create_all([Before])
+        before = await inspect_schema(database)
+        steps = await diff_schema(database, [After])
+        text = migration_text(steps, before, database.dialect.definitions, version="1", name="x")
+        (folder.path / "1_x.py").write_text(text, encoding="utf-8")
+        await run_migrations(database, folder.path)
+        assert await diff_schema(database, [After]) == []
+        await revert_migrations(database, folder.path)
+        assert await diff_schema(database, [Before]) == []
 
 
 @pytest.mark.anyio

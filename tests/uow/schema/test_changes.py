@@ -23,8 +23,9 @@ from uow import (
     sql,
 )
 from uow.schema.compare import Renames
+from uow.schema.description import ColumnDef
 from uow.schema.live import apply_schema, compare_schema, diff_schema, inspect_schema
-from uow.schema.steps import reversed_all
+from uow.schema.steps import AlterColumn, RunSQL, reversed_all
 from uow.types import Integer
 
 pytestmark = [
@@ -179,6 +180,19 @@ async def test_there_and_back(database: Database) -> None:
     # The numbers go on behind that of a row that is gone.
     await run(database, "INSERT INTO users (email, name, age) VALUES ('d@x', 'Di', 9)")
     assert (await run(database, "SELECT max(id) FROM users")) == [(4,)]
+
+
+async def test_truth_values_and_numbers(database: Database) -> None:
+    """G3: a bool becomes a number and comes back, on every store."""
+    store = database.dialect.name
+    text = "CREATE TABLE flags (id BIGINT NOT NULL PRIMARY KEY, it BOOLEAN NOT NULL)"
+    await apply_schema(database, [RunSQL((text, "INSERT INTO flags VALUES (1, TRUE)"))])
+    truth = ColumnDef(name="it", type="BOOLEAN", nullable=False)
+    number = ColumnDef(name="it", type="BIGINT", nullable=False)
+    await apply_schema(database, [AlterColumn("flags", truth, number)], allow_destructive=True)
+    assert await run(database, "SELECT it + 1 FROM flags") == [(2,)]
+    await apply_schema(database, [AlterColumn("flags", number, truth)], allow_destructive=True)
+    assert await run(database, "SELECT it FROM flags") == [(True if store == "postgresql" else 1,)]
 
 
 async def test_what_is_lost_is_asked_for(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import anyio
 import pytest
@@ -17,11 +18,12 @@ from uow import (
     Mapped,
     MappingError,
     QueryError,
+    ValidationError,
     apply_schema,
     diff_schema,
     inspect_schema,
 )
-from uow.schema.description import ColumnDef, ForeignKeyDef
+from uow.schema.description import CheckDef, ColumnDef, ForeignKeyDef
 from uow.schema.live import run_steps
 from uow.schema.steps import AddColumn, AddConstraint, AlterColumn, CreateSchema, RunSQL
 
@@ -37,6 +39,9 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     async with Database(f"sqlite:///{tmp_path}/x.db", pool_max=1) as database:
         yield database
 
+
+UUID_OF_IT = UUID("3f0c8c44-5b32-4ad1-8bf8-000000000001")
+UUID_BYTES = UUID_OF_IT.bytes
 
 OWN = (
     "CREATE TABLE parents (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL)",
@@ -74,6 +79,71 @@ async def test_all_that_a_table_has_stays(database: Database) -> None:
     assert await run(database, "PRAGMA foreign_keys") == [(1,)]
     await run(database, "DELETE FROM parents WHERE id = 1")
     assert await run(database, "SELECT id FROM children") == [(2,)]
+
+
+async def test_what_is_named_in_another_case_stays(database: Database) -> None:
+    """G3: a trigger and an index that write the name of the table otherwise come along."""
+    texts = (
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE TABLE log (text TEXT)",
+        "CREATE TRIGGER noted AFTER INSERT ON PARENTS BEGIN INSERT INTO log VALUES (new.id); END",
+        "CREATE INDEX by_name ON Parents (NAME)",
+    )
+    await apply_schema(database, [RunSQL(texts)])
+    table = (await inspect_schema(database)).table("parents")
+    assert table is not None
+    assert [one.name for one in table.triggers] == ["noted"]
+    assert table.indexes[0].columns == ("name",)
+    named = AddConstraint("parents", CheckDef(name="named", sql="name <> ''"))
+    await apply_schema(database, [named])
+    await run(database, "INSERT INTO parents (name) VALUES ('Ann')")
+    assert await run(database, "SELECT text FROM log") == [("1",)]
+
+
+VALUES = [
+    ("TEXT", "BIGINT", "'12'", 12),
+    ("TEXT", "UUID_BLOB", "'3f0c8c44-5b32-4ad1-8bf8-000000000001'", UUID_BYTES),
+    ("UUID_BLOB", "TEXT", "x'3f0c8c445b324ad18bf8000000000001'", str(UUID_OF_IT)),
+    ("DATE_TEXT", "TIMESTAMPTZ_TEXT", "'2024-05-06'", "2024-05-06 00:00:00.000000+00:00"),
+    ("TIMESTAMP_TEXT", "TIMESTAMPTZ_TEXT", "'2024-05-06 00:00:00.000000'",
+     "2024-05-06 00:00:00.000000+00:00"),
+    ("TIMESTAMPTZ_TEXT", "DATE_TEXT", "'2024-05-06 00:00:00.000000+00:00'", "2024-05-06"),
+    ("TEXT", "BIGINT", "'many'", None),
+    ("TEXT", "UUID_BLOB", "'none'", None),
+    ("TEXT", "DOUBLE", "'none'", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "value", "found"), VALUES)
+async def test_values_take_their_new_type(
+    database: Database, old: str, new: str, value: str, found: object
+) -> None:
+    """G3: values are converted; what the new type does not have is an error that undoes all."""
+    texts = (
+        f"CREATE TABLE kept (id INTEGER PRIMARY KEY, it {old})",
+        f"INSERT INTO kept (it) VALUES ({value}), (NULL)",
+    )
+    await apply_schema(database, [RunSQL(texts)])
+    rows = await run(database, "SELECT it FROM kept")
+    steps = [
+        AlterColumn("kept", ColumnDef(name="it", type=old), ColumnDef(name="it", type=new)),
+    ]
+    if found is None:
+        with pytest.raises(ValidationError, match=r"kept\.it has values that its new type cannot"):
+            await apply_schema(database, steps, allow_destructive=True)
+        assert await run(database, "SELECT it FROM kept") == rows
+    else:
+        await apply_schema(database, steps, allow_destructive=True)
+        assert await run(database, "SELECT it FROM kept") == [(found,), (None,)]
+
+
+async def test_only_a_key_has_numbers(database: Database) -> None:
+    """SQLite numbers the rows by their key: another column is refused, and the key stays."""
+    await apply_schema(database, [RunSQL(("CREATE TABLE codes (code TEXT PRIMARY KEY, n INT)",))])
+    number = ColumnDef(name="n", type="INTEGER", nullable=False, identity="by default")
+    steps = [AlterColumn("codes", ColumnDef(name="n", type="INT"), number)]
+    with pytest.raises(MappingError, match=r"codes\.n: SQLite numbers rows by the primary key"):
+        await apply_schema(database, steps, allow_destructive=True)
 
 
 async def test_rows_that_refer_to_none(database: Database) -> None:

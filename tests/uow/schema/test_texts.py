@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,11 +28,12 @@ from uow import (
     drop_sql,
     inspect_schema,
 )
+from uow.mapping.model import ModelStorage
 from uow.schema.description import IndexDef, Name
 from uow.schema.diagram import mermaid
 from uow.schema.live import run_steps
 from uow.schema.migration_text import migration_text
-from uow.schema.model_text import models_text
+from uow.schema.model_text import attribute, models_text
 from uow.schema.source import class_name, field_name, quoted
 from uow.schema.steps import (
     AddColumn,
@@ -94,13 +96,7 @@ async def test_models_of_a_database(database: Database, module: ModuleType) -> N
     text = models_text(there, database.dialect.definitions)
     exec(compile(text, "models.py", "exec"), module.__dict__)
     steps = [str(step) for step in await diff_schema(database, classes_of(module))]
-    # Types of SQLite tell less than models do.
-    known = [
-        "alter the column rich.less: INTEGER to BIGINT",
-        "alter the column rich.mood: ENUM_TEXT to TEXT",
-        "alter the column rich.kept: ENUM_TEXT to TEXT",
-    ]
-    assert steps == (known if store == "sqlite" else [])
+    assert steps == []
 
 
 def foreign_schema() -> sa.MetaData:
@@ -149,6 +145,15 @@ async def test_models_of_an_application_of_others(database: Database, module: Mo
     text = models_text(there, database.dialect.definitions)
     exec(compile(text, "models.py", "exec"), module.__dict__)
 
+    if database.dialect.name == "sqlite":
+        # Types that mean the same, keys without AUTOINCREMENT, lengths without a check.
+        steps = [str(step) for step in await diff_schema(database, classes_of(module))]
+        assert steps == [
+            "drop the table notes",
+            "drop the check ck_books_1 of books",
+            "alter the column books.price: NUMERIC(8, 2) to DECIMAL_TEXT(8, 2)",
+            "add the check ck_books_1 to books",
+        ]
     assert "# The table notes has no primary key" in text
     assert [one.__name__ for one in classes_of(module)] == ["Authors", "Books"]
     authors, books = classes_of(module)
@@ -162,6 +167,61 @@ async def test_models_of_an_application_of_others(database: Database, module: Mo
         author: Any = await session.get_one(authors, book.author_id)
         assert (author.name, author.class_, author.is_alive) == ("Ann", "first", True)
         assert (book.title, book.price) == ("One", None)
+
+
+DJANGO = (
+    'CREATE TABLE "auth_user" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, '
+    '"username" varchar(150) NOT NULL UNIQUE, "is_staff" bool NOT NULL, '
+    '"joined" datetime NOT NULL, "born" date NULL, "balance" decimal NOT NULL, '
+    '"hits" integer unsigned NOT NULL CHECK ("hits" >= 0), "self" smallint NULL)',
+    'CREATE TABLE "auth_group" ("code" varchar(10) PRIMARY KEY, "user_id" integer NOT NULL '
+    'REFERENCES "AUTH_USER" ("ID") DEFERRABLE INITIALLY DEFERRED)',
+    'CREATE INDEX "by_user" ON "AUTH_GROUP" ("USER_ID")',
+    "INSERT INTO auth_user VALUES (1, 'ann', 1, '2024-05-06 07:08:09.000001', '2000-01-02', 0.1, "
+    "5000000000, 70000)",
+)
+
+
+async def test_models_of_what_django_makes(tmp_path: Path, module: ModuleType) -> None:
+    """G3: types and cases of names as Django writes them on SQLite are no difference."""
+    async with Database(f"sqlite:///{tmp_path}/x.db") as database:
+        await apply_schema(database, [RunSQL(DJANGO)])
+        there = await inspect_schema(database)
+        text = models_text(there, database.dialect.definitions)
+        exec(compile(text, "models.py", "exec"), module.__dict__)
+        steps = [str(step) for step in await diff_schema(database, classes_of(module))]
+        assert steps == ["alter the column auth_user.balance: decimal to DECIMAL_TEXT"]
+        users, _ = classes_of(module)
+        async with Session(database) as session:
+            user: Any = await session.find(users).one()
+            assert (user.username, user.hits, user.self_) == ("ann", 5_000_000_000, 70_000)
+            assert user.balance == Decimal("0.1")
+            user.hits += 1
+            await session.commit()
+
+
+async def test_what_is_never_null_may_be_anything(database: Database, module: ModuleType) -> None:
+    """A JSON column that takes no NULL stays so in the models written of it."""
+    text = "CREATE TABLE papers (id BIGINT NOT NULL PRIMARY KEY, body {} NOT NULL)"
+    names = {"sqlite": "JSON_TEXT", "postgresql": "JSONB"}
+    made = text.format(names.get(database.dialect.name, "JSON"))
+    await apply_schema(database, [RunSQL((made,))])
+    there = await inspect_schema(database)
+    text = models_text(there, database.dialect.definitions)
+    exec(compile(text, "models.py", "exec"), module.__dict__)
+    assert await diff_schema(database, classes_of(module)) == []
+
+
+async def test_names_that_a_model_has() -> None:
+    """A column that is called as something that every model has is another attribute."""
+    names = {
+        name
+        for class_ in Table.__mro__
+        if issubclass(class_, ModelStorage)
+        for name in vars(class_)
+        if not name.startswith("_")
+    }
+    assert all(attribute(name) == f"{name}_" for name in {*names, "Settings", "self", "class"})
 
 
 class Recorder:
