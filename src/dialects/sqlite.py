@@ -218,7 +218,7 @@ _ENCODERS: Final[codecs.TypeTable[Encoder | None]] = {
 
 
 def _decimal(value: str | float) -> Decimal:
-    """Read a number; tables that others made keep it as one, and a float means its shortest text."""
+    """Read a number; tables of others keep it as one, and a float means its shortest text."""
     return Decimal(value if type(value) is str else repr(value))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.prompt import Confirm
@@ -13,11 +13,11 @@ from uow.cli.common import Task
 from uow.database import Database
 from uow.errors import DestructiveChangeError, ValidationError
 from uow.schema.collection_steps import CollectionStep
+from uow.schema.collection_text import collection_migration_text
 from uow.schema.compare import Difference, Question, Renames
-from uow.schema.description import Name, Schema
+from uow.schema.description import Name
 from uow.schema.live import compare_schema, diff_schema, inspect_schema
 from uow.schema.migration_text import migration_text
-from uow.schema.source import class_name
 from uow.schema.steps import Step
 
 __all__ = [
@@ -28,21 +28,6 @@ __all__ = [
     "show_steps",
     "texts_of",
 ]
-
-DOCUMENTS_TEXT: Final = '''"""{title}."""
-
-from uow import Migration
-
-
-class {class_name}(Migration):
-    version = "{version}"
-
-    async def up(self) -> None:
-{up}
-
-    async def down(self) -> None:
-{down}
-'''
 
 
 async def difference(task: Task, database: Database, renames: Renames) -> Difference:
@@ -102,7 +87,7 @@ def refuse_losses(found: Difference, *, allowed: bool) -> None:
 async def texts_of(database: Database, steps: Sequence[Step]) -> list[str]:
     """Give what the store would be told: SQL, or a command as JSON."""
     if database.dialect.capabilities.documents:
-        return [json.dumps(command) for command in _commands(steps)]
+        return [json.dumps(command, default=repr) for command in _commands(steps)]
     before = await inspect_schema(database)
     return database.dialect.definitions.step_texts(steps, before)
 
@@ -115,24 +100,11 @@ async def migration_of(
         before = await inspect_schema(database)
         definitions = database.dialect.definitions
         return migration_text(steps, before, definitions, version=version, name=name)
-    nothing = Schema(dialect=database.dialect.name)
-    back = [one for step in reversed(steps) for one in step.reversed(nothing)]
-    return DOCUMENTS_TEXT.format(
-        title=name[:1].upper() + name[1:].replace('"', "'").replace("\\", "/"),
-        class_name=class_name(name),
-        version=version,
-        up=_calls(steps),
-        down=_calls(back),
-    )
+    return collection_migration_text(steps, version=version, name=name)
 
 
 def _commands(steps: Sequence[Step]) -> list[dict[str, Any]]:
     return [step.command for step in steps if isinstance(step, CollectionStep)]
-
-
-def _calls(steps: Sequence[Step]) -> str:
-    lines = [f"        await self.execute({command!r})" for command in _commands(steps)]
-    return "\n".join(lines) or "        pass"
 
 
 def show_steps(task: Task, steps: Sequence[Step]) -> None:

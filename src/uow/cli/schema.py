@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ from uow.cli.differences import difference, refuse_losses, renames_of, show_step
 from uow.cli.output import Code
 from uow.errors import ValidationError
 from uow.mapping.registry import default_registry
+from uow.schema.collections import CollectionDef, inspect_collections
 from uow.schema.description import Schema
 from uow.schema.diagram import mermaid
 from uow.schema.live import apply_schema, describe_models, inspect_schema
@@ -134,14 +137,22 @@ def inspect(
     """
 
     async def work(task: Task) -> int:
+        if output is not None and not as_models:
+            raise ValidationError("--output goes with --as-models")
         async with task.database() as database:
+            if database.dialect.capabilities.documents:
+                if as_models:
+                    raise ValidationError(
+                        "a document store does not say what is in its documents, so there are no "
+                        "models to be written of it"
+                    )
+                _show_collections(task, await inspect_collections(database.pool))
+                return Code.DONE
             found = await inspect_schema(database)
             definitions = database.dialect.definitions
         if as_models:
             _give(task, models_text(found, definitions), output)
             return Code.DONE
-        if output is not None:
-            raise ValidationError("--output goes with --as-models")
         rows = [
             [
                 str(table.name),
@@ -190,6 +201,22 @@ def diagram(
         return Code.DONE
 
     return run(common, work)
+
+
+def _show_collections(task: Task, found: Sequence[CollectionDef]) -> None:
+    """Show collections with what is checked for and their indexes."""
+    rows: list[list[str]] = []
+    for one in found:
+        kind = "view" if one.is_view else "collection"
+        rows.append([one.name, kind, "validated" if one.validation else ""])
+        for index in one.indexes:
+            keys = ", ".join(f"{key} {way}" for key, way in index["key"].items())
+            rows.append(["", f"index {index['name']}", keys])
+    task.output.grid(["collection", "", ""], rows)
+    collections = [
+        {"name": one.name, "options": one.options, "indexes": list(one.indexes)} for one in found
+    ]
+    task.output.result(json.loads(json.dumps({"collections": collections}, default=repr)))
 
 
 def _give(task: Task, text: str, output: Path | None) -> None:

@@ -13,6 +13,7 @@ from uow.errors import MappingError
 from uow.mapping.registry import Registry, registry_in_use
 from uow.mapping.settings import Settings, inherited_values
 from uow.mapping.timeseries import TimeSeriesConfig
+from uow.mapping.validation import DocumentValidation, read_validation
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import Mapper
@@ -42,6 +43,9 @@ _KINDS: Final[Mapping[str, type | tuple[type, ...]]] = MappingProxyType(
         "use_revision": bool,
         "use_state_management": bool,
         "validate_on_save": bool,
+        "validation_action": str,
+        "validation_level": str,
+        "validator": Mapping,
     }
 )
 """The settings with a meaning here, and what each must be."""
@@ -83,6 +87,9 @@ class DocumentSettings:
     * `use_cache`: what is found is kept, `cache_capacity` answers (32) for `cache_expiration_time`
       (ten minutes), or until this process writes to the class;
     * `timeseries`: a `TimeSeriesConfig`, how measurements are kept;
+    * `validator`: a filter that the store checks every document with when it is written
+      (`{"$jsonSchema": {...}}`), `validation_level` (`"strict"`, or `"moderate"`: what did not pass
+      before is left alone, `"off"`) and `validation_action` (`"error"`, `"warn"`);
     * `use_state_management`, `state_management_replace_objects`, `state_management_save_previous`:
       what objects tell of their changes (`get_changes` and the like);
     * `validate_on_save`: objects are checked again when they are saved;
@@ -100,6 +107,7 @@ class DocumentSettings:
         keep_nulls, use_revision, bson_encoders: as above.
         indexes: as they were given.
         timeseries: as above.
+        validation: what the store checks, or None.
         options: all settings by name.
         is_view: it is a view of the store's, which is only read.
         is_union: it stands for the classes of a union.
@@ -110,6 +118,7 @@ class DocumentSettings:
     bson_encoders: Encoders = attrs.field(factory=dict[type, Callable[[Any], Any]])
     indexes: tuple[object, ...] = ()
     timeseries: TimeSeriesConfig | None = None
+    validation: DocumentValidation | None = None
     options: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     is_view: bool = False
     is_union: bool = False
@@ -117,6 +126,9 @@ class DocumentSettings:
 
 _OF_ONE_CLASS: Final = frozenset({"abstract", "class_id_value", "is_root", "name", "union_doc"})
 """Settings of a class that those below it do not have."""
+
+
+_VALIDATION: Final = ("validator", "validation_level", "validation_action")
 
 
 def read_document_settings(
@@ -147,6 +159,7 @@ def read_document_settings(
         inherited = parent.document.options.items()
         values = {name: value for name, value in inherited if name not in _OF_ONE_CLASS}
         theirs = type.__getattribute__(parent.class_, "_uow_settings_class")
+    values_above = dict(values)
     own = inherited_values(class_name, namespace, bases, KNOWN)
     body = namespace.get("Settings")
     if isinstance(theirs, type) and isinstance(body, type) and issubclass(body, theirs):
@@ -164,6 +177,17 @@ def read_document_settings(
                 f"{class_name}.Settings.{name} must be {_names_of(kind)}, "
                 f"got {type(value).__name__}"
             )
+    said = [name for name in _VALIDATION if own.get(name) not in (None, values_above.get(name))]
+    if shares and parent is not None and said:
+        raise MappingError(
+            f"{class_name}.Settings.{said[0]}: its documents are in the collection of "
+            f"{parent.root.name}, which says what all of them are checked for"
+        )
+    validation = read_validation(class_name, values)
+    if validation is not None and (is_view or is_union or values.get("timeseries") is not None):
+        raise MappingError(
+            f"{class_name}.Settings.validator: views and measurements have none in the store"
+        )
     name = values.get("name") or class_name
     check_collection_name(class_name, name)
     primary_key = values.get("primary_key", ())
@@ -178,6 +202,7 @@ def read_document_settings(
             bson_encoders=cast("Encoders", values.get("bson_encoders") or {}),
             indexes=tuple(values.get("indexes") or ()),
             timeseries=values.get("timeseries"),
+            validation=validation,
             options=values,
             is_view=is_view,
             is_union=is_union,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from uow.dialects.base import HasHelperTexts
 from uow.errors import MappingError, MigrationError, QueryError
@@ -31,36 +31,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Migration"]
 
-M = TypeVar("M", bound="Migration")
-P = ParamSpec("P")
-R = TypeVar("R")
+Helper = TypeVar("Helper", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-def _helper(
-    method: Callable[Concatenate[M, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[M, P], Coroutine[Any, Any, R]]:
+def _helper(method: Helper) -> Helper:
     """Let the work know of a call before it is awaited: one that never is would do nothing."""
 
     @wraps(method)
-    def call(self: M, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def call(self: Migration, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         work = self._work  # pyright: ignore[reportPrivateUsage]
-        made = _begun(work, self, method, *args, **kwargs)
-        work.called(made, f"{method.__name__}() in line {sys._getframe(1).f_lineno}")  # noqa: SLF001
+        made = _begun(work, partial(method, self, *args, **kwargs))
+        work.called(made, f"{method.__name__}() in line {sys._getframe(1).f_lineno}")
         return made
 
-    return call
+    return cast("Helper", call)
 
 
-async def _begun(
-    work: Work,
-    self: M,
-    method: Callable[Concatenate[M, P], Coroutine[Any, Any, R]],
-    /,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> R:
+async def _begun(work: Work, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     work.check_awaited()
-    result = await method(self, *args, **kwargs)
+    result = await call()
     work.ended()
     return result
 
@@ -384,6 +373,29 @@ class Migration:
         """Drop a collection, and its documents."""
         self._refuse_tables("drop_collection", "drop_table")
         await self._define([Command({"drop": name})])
+
+    @_helper
+    async def set_validator(
+        self,
+        collection: str,
+        validator: Mapping[str, Any] | None,
+        *,
+        level: str = "strict",
+        action: str = "error",
+    ) -> None:
+        """Say what documents of a collection are checked for when they are written.
+
+        Args:
+            collection: the collection, which is there.
+            validator: a filter that documents must pass, `{"$jsonSchema": {...}}` most often; None
+                takes the one that is there away.
+            level: `"strict"`, or `"moderate"` to leave documents alone that did not pass before.
+            action: `"error"`, or `"warn"` to note it only.
+        """
+        self._refuse_tables("set_validator", "add_constraint")
+        after = {"validator": dict(validator or {})}
+        options = {"validationLevel": level, "validationAction": action}
+        await self._define([Command({"collMod": collection, **after, **options})])
 
     # -- what they stand on
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -12,6 +12,7 @@ from uow.schema.description import Schema
 from uow.schema.steps import Step
 
 __all__ = [
+    "ChangeValidation",
     "CollectionStep",
     "CreateCollection",
     "CreateCollectionIndex",
@@ -66,7 +67,15 @@ class CreateCollection(CollectionStep):
 
 @attrs.frozen
 class DropCollection(CollectionStep):
-    """Drop a collection with all its documents."""
+    """Drop a collection with all its documents.
+
+    Attributes:
+        options: what it was made with, by which it is made again.
+        indexes: those that it has, which are made again too.
+    """
+
+    options: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    indexes: tuple[Mapping[str, Any], ...] = ()
 
     def __str__(self) -> str:
         return f"drop the collection {self.collection}"
@@ -83,7 +92,47 @@ class DropCollection(CollectionStep):
 
     def reversed(self, before: Schema) -> tuple[Step, ...]:  # noqa: ARG002
         """Make it again, empty."""
-        return (CreateCollection(self.collection),)
+        made = CreateCollection(self.collection, self.options)
+        return (made, *[CreateCollectionIndex(self.collection, one) for one in self.indexes])
+
+
+@attrs.frozen
+class ChangeValidation(CollectionStep):
+    """Change what documents are checked for when they are written; those that are there stay.
+
+    Attributes:
+        before: `validator`, `validationLevel` and `validationAction` as they are; nothing for none.
+        after: as they are to be.
+    """
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        if not self.after:
+            return f"drop the validator of {self.collection}"
+        if not self.before:
+            return f"add a validator to {self.collection}"
+        names = [name for name in _WORDS if self.before.get(name) != self.after.get(name)]
+        what = " and ".join([_WORDS[name] for name in names]) or "validator"
+        return f"change the {what} of {self.collection}"
+
+    @property
+    def command(self) -> dict[str, Any]:
+        """`collMod`; without a validator all else is as it is at first."""
+        usual = {"validator": {}, "validationLevel": "strict", "validationAction": "error"}
+        return {"collMod": self.collection, **usual, **self.after}
+
+    def reversed(self, before: Schema) -> tuple[Step, ...]:  # noqa: ARG002
+        """Make it as it was."""
+        return (ChangeValidation(self.collection, self.after, self.before),)
+
+
+_WORDS: Final = {
+    "validator": "validator",
+    "validationLevel": "level of validation",
+    "validationAction": "action of validation",
+}
 
 
 @attrs.frozen

@@ -1,18 +1,22 @@
-"""Makes and drops the collections of document classes, and compares their indexes.
+"""Makes and drops the collections of document classes, and compares indexes and validators.
 
 Definitions are no part of a transaction: each is its own, and all can be run again.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+import attrs
 
 from uow.errors import MappingError, QueryError
 from uow.mapping.document_classes import view_of
 from uow.operations import Command
 from uow.pool import Pool, first_step
 from uow.schema.collection_steps import (
+    ChangeValidation,
     CollectionStep,
     CreateCollection,
     CreateCollectionIndex,
@@ -25,13 +29,96 @@ if TYPE_CHECKING:
     from uow.mapping.mapper import CollectionIndex, Mapper
     from uow.schema.steps import Step
 
-__all__ = ["collection_steps", "create_collections", "drop_collections", "run_collection_steps"]
+__all__ = [
+    "CollectionDef",
+    "collection_steps",
+    "create_collections",
+    "drop_collections",
+    "inspect_collections",
+    "run_collection_steps",
+]
 
 _OF_THE_SERVER: Final = frozenset(
     {"v", "key", "name", "ns", "background", "textIndexVersion", "2dsphereIndexVersion", "weights",
      "default_language", "language_override"}
 )  # fmt: skip
 """What a server says of an index that nobody asked for."""
+
+
+_VALIDATION: Final = ("validator", "validationLevel", "validationAction")
+
+
+@attrs.frozen(kw_only=True)
+class CollectionDef:
+    """A collection or a view, as a store has it.
+
+    Attributes:
+        name: its name.
+        options: what it was made with, as `create` takes it; what a server always says is left out.
+        indexes: as `createIndexes` takes them, but for that over `_id`.
+    """
+
+    name: str
+    options: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    indexes: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is read from another one."""
+        return "viewOn" in self.options
+
+    @property
+    def validation(self) -> Mapping[str, Any]:
+        """What documents are checked for; nothing if they are not."""
+        return _validation(self.options)
+
+
+def _validation(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not options.get("validator"):
+        return {}
+    return {name: options[name] for name in _VALIDATION if name in options}
+
+
+async def inspect_collections(pool: Pool) -> list[CollectionDef]:
+    """Read the collections and views there are, but for our own and the server's.
+
+    Returns:
+        Them by name.
+    """
+    connection, found = await first_step(pool, _inspected)
+    await pool.release(connection)
+    return found
+
+
+async def _inspected(connection: Connection) -> list[CollectionDef]:
+    rows: list[Any] = await connection.fetch(Command({"listCollections": 1}, reads=True))
+    found: list[CollectionDef] = []
+    for row in sorted(rows, key=lambda row: str(row["name"])):
+        name, options = row["name"], dict(row.get("options") or {})
+        if name.startswith(("_uow_", "system.")):
+            continue
+        indexes: list[Any] = []
+        if "viewOn" not in options:
+            try:
+                indexes = await connection.fetch(Command({"listIndexes": name}, reads=True))
+            except QueryError:
+                if name in await _collections(connection):
+                    raise
+                continue  # dropped meanwhile
+        found.append(
+            CollectionDef(
+                name=name,
+                options=options,
+                indexes=tuple(
+                    [
+                        {key: value for key, value in one.items() if key != "v"}
+                        for one in indexes
+                        if one["name"] != "_id_"
+                    ]
+                ),
+            )
+        )
+    return found
 
 
 async def create_collections(
@@ -51,7 +138,7 @@ async def create_collections(
 
     Raises:
         MappingError: an index is there with other options, or under another name, and may not be
-            dropped.
+            dropped; or the collection has another validator than its class.
     """
     for mapper in mappers:
         mapper.configure()
@@ -61,6 +148,8 @@ async def create_collections(
         for mapper in [one for one in wanted if not _is_view(one)]:
             if mapper.table_name not in there:
                 await _create(connection, mapper.table_name, _options(mapper))
+            elif mapper.document is not None and mapper.document.validation is not None:
+                await _check_validation(connection, mapper)
             await _create_indexes(connection, mapper, allow_index_dropping)
         for mapper in filter(_is_view, wanted):
             await _create_view(connection, mapper, there, is_anew=recreate_views)
@@ -97,15 +186,31 @@ async def drop_collections(pool: Pool, mappers: Sequence[Mapper]) -> None:
 
 def _options(mapper: Mapper) -> Mapping[str, Any]:
     """What a collection is made with, besides its name."""
-    config = None if mapper.document is None else mapper.document.timeseries
-    return {} if config is None else config.options()
+    document = mapper.document
+    if document is None:
+        return {}
+    given = (document.timeseries, document.validation)
+    return {key: value for one in given if one is not None for key, value in one.options().items()}
+
+
+async def _check_validation(connection: Connection, mapper: Mapper) -> None:
+    """Refuse a collection that checks for something else than its class says."""
+    name = mapper.table_name
+    asked = Command({"listCollections": 1, "filter": {"name": name}}, reads=True)
+    for row in await connection.fetch(asked):
+        found: Any = row
+        if not _same_validation(found.get("options") or {}, _options(mapper)):
+            raise MappingError(
+                f"{mapper.name}: the collection {name!r} has another validator than the class, or "
+                "none; change it by a migration, or with apply_schema(diff_schema(...))"
+            )
 
 
 async def collection_steps(pool: Pool, mappers: Sequence[Mapper]) -> list[Step]:
-    """Give the steps from the collections and indexes there are to those of classes.
+    """Give the steps from the collections, validators and indexes there are to those of classes.
 
     Collections that no class has are dropped by the steps, but for our own and the server's; so are
-    indexes that no class declares.
+    indexes and validators that no class declares.
 
     Args:
         pool: gives the connection.
@@ -116,30 +221,46 @@ async def collection_steps(pool: Pool, mappers: Sequence[Mapper]) -> list[Step]:
     wanted: dict[str, list[Mapper]] = {}
     for mapper in mappers:  # a family of classes shares its collection
         wanted.setdefault(mapper.table_name, []).append(mapper)
-    connection, there = await first_step(pool, _collections)
-    steps: list[Step] = []
-    try:
-        surplus = [
-            name
-            for name in sorted(there - wanted.keys())
-            if not name.startswith(("_uow_", "system."))
-        ]
-        steps += [DropCollection(name) for name in surplus]
-        tables = [name for name, those in wanted.items() if not _is_view(those[0])]
-        for name in tables:
-            found: list[Any] = []
-            if name in there:
-                found = await connection.fetch(Command({"listIndexes": name}, reads=True))
-            else:
-                steps.append(CreateCollection(name, _options(wanted[name][0])))
-            indexes = [one for mapper in wanted[name] for one in mapper.collection_indexes]
-            steps += _index_steps(name, indexes, [one for one in found if one["name"] != "_id_"])
-        for name in sorted(wanted.keys() - there - {*tables}):
-            source, pipeline = view_of(wanted[name][0])
-            steps.append(CreateCollection(name, {"viewOn": source, "pipeline": pipeline}))
-    finally:
-        await pool.release(connection)
+    there = {one.name: one for one in await inspect_collections(pool)}
+    steps: list[Step] = [
+        DropCollection(name, one.options, one.indexes)
+        for name, one in there.items()
+        if name not in wanted
+    ]
+    tables = [name for name, those in wanted.items() if not _is_view(those[0])]
+    for name in tables:
+        found = there.get(name)
+        options = _options(wanted[name][0].root)
+        if found is None:
+            steps.append(CreateCollection(name, options))
+        elif not _same_validation(found.options, options):
+            steps.append(ChangeValidation(name, found.validation, _validation(options)))
+        indexes = [one for mapper in wanted[name] for one in mapper.collection_indexes]
+        steps += _index_steps(name, indexes, () if found is None else found.indexes)
+    for name in sorted(wanted.keys() - there.keys() - {*tables}):
+        source, pipeline = view_of(wanted[name][0])
+        steps.append(CreateCollection(name, {"viewOn": source, "pipeline": pipeline}))
     return steps
+
+
+def _same_validation(found: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether two collections check for the same; without a validator they check for nothing."""
+    usual = {"validationLevel": "strict", "validationAction": "error"}
+    one, other = ({**usual, **_validation(options)} for options in (found, asked))
+    return bool(_comparable(one) == _comparable(other))
+
+
+def _comparable(value: Any) -> Any:
+    """Give a value in a form that is the same before a server has had it and after."""
+    if isinstance(value, Mapping):
+        items: Mapping[str, Any] = value
+        return {key: _comparable(one) for key, one in items.items()}
+    if isinstance(value, list | tuple):
+        members: list[Any] = list(value)
+        return [_comparable(one) for one in members]
+    if hasattr(value, "pattern") and hasattr(value, "flags"):  # Python's and BSON's
+        return ("regex", value.pattern, int(value.flags) & ~re.UNICODE)
+    return value
 
 
 def _index_steps(
@@ -154,11 +275,7 @@ def _index_steps(
             kept.add(found["name"])
             continue
         new.append(CreateCollectionIndex(name, _document(index)))
-    gone = [
-        DropCollectionIndex(name, {k: v for k, v in one.items() if k != "v"})
-        for one in there
-        if one["name"] not in kept
-    ]
+    gone = [DropCollectionIndex(name, one) for one in there if one["name"] not in kept]
     return [*gone, *new]
 
 

@@ -170,15 +170,21 @@ async def test_models_of_an_application_of_others(database: Database, module: Mo
 
 
 DJANGO = (
-    'CREATE TABLE "auth_user" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, '
-    '"username" varchar(150) NOT NULL UNIQUE, "is_staff" bool NOT NULL, '
-    '"joined" datetime NOT NULL, "born" date NULL, "balance" decimal NOT NULL, '
-    '"hits" integer unsigned NOT NULL CHECK ("hits" >= 0), "self" smallint NULL)',
-    'CREATE TABLE "auth_group" ("code" varchar(10) PRIMARY KEY, "user_id" integer NOT NULL '
-    'REFERENCES "AUTH_USER" ("ID") DEFERRABLE INITIALLY DEFERRED)',
+    (
+        'CREATE TABLE "auth_user" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, '
+        '"username" varchar(150) NOT NULL UNIQUE, "is_staff" bool NOT NULL, '
+        '"joined" datetime NOT NULL, "born" date NULL, "balance" decimal NOT NULL, '
+        '"hits" integer unsigned NOT NULL CHECK ("hits" >= 0), "self" smallint NULL)'
+    ),
+    (
+        'CREATE TABLE "auth_group" ("code" varchar(10) PRIMARY KEY, "user_id" integer NOT NULL '
+        'REFERENCES "AUTH_USER" ("ID") DEFERRABLE INITIALLY DEFERRED)'
+    ),
     'CREATE INDEX "by_user" ON "AUTH_GROUP" ("USER_ID")',
-    "INSERT INTO auth_user VALUES (1, 'ann', 1, '2024-05-06 07:08:09.000001', '2000-01-02', 0.1, "
-    "5000000000, 70000)",
+    (
+        "INSERT INTO auth_user VALUES (1, 'ann', 1, '2024-05-06 07:08:09.000001', "
+        "'2000-01-02', 0.1, 5000000000, 70000)"
+    ),
 )
 
 
