@@ -78,13 +78,13 @@ class _Source:
         name = quoted(step.collection)
         match step:
             case CreateCollection(options=options):
-                named = [f"{key}={self._value(value)}" for key, value in options.items()]
+                named = [self._named(key, value) for key, value in options.items()]
                 return self._helper("create_collection", name, *named)
             case DropCollection():
                 return self._helper("drop_collection", name)
             case ChangeValidation(after=after):
                 named = [
-                    f"{argument}={self._value(after[key])}"
+                    self._named(argument, after[key])
                     for key, argument, usual in _ARGUMENTS
                     if after.get(key, usual) != usual
                 ]
@@ -111,16 +111,20 @@ class _Source:
         named = [f"name={quoted(str(index['name']))}"]
         if options.pop("unique", False):
             named.append("unique=True")
-        named += [f"{key}={self._value(value)}" for key, value in options.items()]
+        named += [self._named(key, value) for key, value in options.items()]
         return self._helper("create_index", quoted(collection), self._value(fields), *named)
 
     @staticmethod
     def _helper(name: str, *arguments: str) -> str:
         return call(f"await self.{name}", arguments, indent=_INDENT)
 
+    def _named(self, name: str, value: object) -> str:
+        self._look(value)
+        return f"{name}={_written(value, _INDENT + 4)}"
+
     def _value(self, value: object) -> str:
         self._look(value)
-        return _written(value, _INDENT + 4)
+        return _written(value, 0 if isinstance(value, Mapping) else _INDENT + 4)  # `call` moves it
 
     def _look(self, value: object) -> None:
         """Remember what a value is written with.
