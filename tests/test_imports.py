@@ -66,8 +66,8 @@ BSON_USERS = {
 }  # fmt: skip
 
 CLIENT_LIBRARIES = {
-    "aiomysql", "aiosqlite", "airportsdata", "apsw", "asyncmy", "asyncpg", "bson", "cyclopts",
-    "fastapi", "hypothesis", "litestar", "motor", "opentelemetry", "psycopg", "pydantic", "pymongo",
+    "PIL", "aiomysql", "aiosqlite", "airportsdata", "apsw", "asyncmy", "asyncpg", "bson",
+    "cyclopts", "fastapi", "hypothesis", "litestar", "motor", "opentelemetry", "psycopg", "pydantic", "pymongo",
     "pytest", "rich", "sqlalchemy", "sqlite3", "starlette", "trio",
 }  # fmt: skip
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 
 from uow.cli.common import Common, Task, run
 from uow.cli.differences import difference, refuse_losses, renames_of, show_steps, texts_of
 from uow.cli.output import Code
+from uow.cli.pictures import png
 from uow.errors import ValidationError
 from uow.mapping.registry import default_registry
 from uow.schema.collections import CollectionDef, inspect_collections
 from uow.schema.description import Schema
 from uow.schema.diagram import mermaid
+from uow.schema.diagram_svg import svg
 from uow.schema.live import apply_schema, describe_models, inspect_schema
 from uow.schema.model_text import models_text
 from uow.schema.tables import create_sql
@@ -176,31 +178,46 @@ def diagram(
     *,
     models: Names = None,
     database: Flag = False,
-    output: Path | None = None,
+    format: Literal["mermaid", "svg", "png"] | None = None,  # noqa: A002 - what the option is called
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
     common: Common | None = None,
 ) -> int:
-    """Draw tables and what refers to what, as Mermaid.
+    """Draw tables and what refers to what: as Mermaid, SVG or PNG.
 
-    For example: `uow schema diagram --output schema.mmd`.
+    For example: `uow schema diagram -o schema.svg`, `uow schema diagram --format mermaid`.
 
     Args:
         models: Modules that define the models; `models` of [tool.uow] if it is not given.
         database: Draw what the database has, not the models.
+        format: mermaid, svg or png (which needs the extra `diagram`); what the file is called if it
+            is not given.
         output: Into which file; it must not be there.
         common: Options of every command.
     """
 
     async def work(task: Task) -> int:
+        kind = format or _FORMATS.get("" if output is None else output.suffix.lower(), "mermaid")
+        if kind == "png" and output is None:
+            raise ValidationError("a PNG is no text: say into which file with --output")
+        if task.unopened().dialect.capabilities.documents:
+            raise ValidationError("a document store has no tables to draw")
         if database:
             async with task.database() as opened:
                 found = await inspect_schema(opened)
         else:
             task.load_models(models or [])
             found = describe_models(task.unopened().dialect)
-        _give(task, mermaid(found), output)
+        if kind == "png":
+            content: str | bytes = png(found)
+        else:
+            content = mermaid(found) if kind == "mermaid" else svg(found)
+        _give(task, content, output)
         return Code.DONE
 
     return run(common, work)
+
+
+_FORMATS: Final = {".svg": "svg", ".png": "png"}
 
 
 def _show_collections(task: Task, found: Sequence[CollectionDef]) -> None:
@@ -219,17 +236,18 @@ def _show_collections(task: Task, found: Sequence[CollectionDef]) -> None:
     task.output.result(json.loads(json.dumps({"collections": collections}, default=repr)))
 
 
-def _give(task: Task, text: str, output: Path | None) -> None:
-    """Write a text into a file that is not there, or show it."""
+def _give(task: Task, content: str | bytes, output: Path | None) -> None:
+    """Write a text or a picture into a file that is not there, or show the text."""
     if output is None:
+        text = str(content)
         if task.output.as_json:
             task.output.result({"text": text})
         else:
             task.output.text(text)
         return
     try:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with output.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise ValidationError(f"{output} cannot be written: {error.strerror}") from error
     task.output.say(str(output))

@@ -6,7 +6,7 @@ import re
 
 from uow.schema.description import ForeignKeyDef, Name, Schema, TableDef
 
-__all__ = ["mermaid"]
+__all__ = ["marks_of", "may_lack", "mermaid", "only_one"]
 
 
 def mermaid(schema: Schema) -> str:
@@ -23,31 +23,33 @@ def mermaid(schema: Schema) -> str:
     for table in tables:
         lines.append(f"    {_entity(table.name)} {{")
         for column in table.columns:
-            marks = ", ".join(_marks(table, column.name))
+            marks = ", ".join(marks_of(table, column.name))
             comment = f' "{_text(column.comment)}"' if column.comment else ""
             type_, name = _word(column.type), _word(column.name)
             lines.append(f"        {type_} {name}{' ' if marks else ''}{marks}{comment}")
         lines.append("    }")
     for table in tables:
         for key in sorted(table.foreign_keys, key=lambda key: key.name):
-            many = "|o" if _is_unique(table, key.columns) else "}o"
+            many = "|o" if only_one(table, key.columns) else "}o"
             ends = f"{_entity(table.name)} {many}--{_one(table, key)} {_entity(key.target)}"
             lines.append(f'    {ends} : "{_text(", ".join(key.columns))}"')
     return "\n".join(lines) + "\n"
 
 
-def _marks(table: TableDef, column: str) -> list[str]:
+def marks_of(table: TableDef, column: str) -> list[str]:
+    """Say whether a column is a key: PK, FK, UK."""
     marks: list[str] = []
     if table.key is not None and column in table.key.columns:
         marks.append("PK")
     if any(column in key.columns for key in table.foreign_keys):
         marks.append("FK")
-    if _is_unique(table, (column,)) and "PK" not in marks:
+    if only_one(table, (column,)) and "PK" not in marks:
         marks.append("UK")
     return marks
 
 
-def _is_unique(table: TableDef, columns: tuple[str, ...]) -> bool:
+def only_one(table: TableDef, columns: tuple[str, ...]) -> bool:
+    """Whether no two rows are alike in some columns."""
     wanted = {*columns}
     sets = [set(unique.columns) for unique in table.uniques]
     sets += [
@@ -60,11 +62,14 @@ def _is_unique(table: TableDef, columns: tuple[str, ...]) -> bool:
     return wanted in sets
 
 
-def _one(table: TableDef, key: ForeignKeyDef) -> str:
-    """How many rows are referred to: one, or at most one where a column may be NULL."""
+def may_lack(table: TableDef, key: ForeignKeyDef) -> bool:
+    """Whether a row may refer to none: a column of the key takes NULL."""
     columns = [table.column(name) for name in key.columns]
-    may_lack = any(column is not None and column.nullable for column in columns)
-    return "o|" if may_lack else "||"
+    return any(column is not None and column.nullable for column in columns)
+
+
+def _one(table: TableDef, key: ForeignKeyDef) -> str:
+    return "o|" if may_lack(table, key) else "||"
 
 
 def _entity(name: Name) -> str:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.support import mongodb
 from tests.uow.cli.conftest import Program
@@ -149,6 +150,29 @@ def test_reading_and_drawing(project: Path, uow: Program) -> None:
         assert "customers" in drawn.out
     assert uow("schema", "diagram", "--output", "schema.mmd").code == 0
     assert (project / "schema.mmd").read_text(encoding="utf-8").startswith("erDiagram")
+
+
+def test_pictures(project: Path, uow: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A diagram is drawn as SVG and PNG, as its file is called; without Pillow there is no PNG."""
+    models(project, MODELS)
+    assert uow("schema", "diagram", "-o", "shop.svg").code == 0
+    text = (project / "shop.svg").read_text(encoding="utf-8")
+    assert text == uow("schema", "diagram", "--format", "svg").out
+    assert text.startswith("<svg ")
+    assert uow("schema", "diagram", "-o", "shop.png").code == 0
+    with Image.open(project / "shop.png") as image:
+        assert (image.format, image.width > 500) == ("PNG", True)
+
+    nowhere = uow("schema", "diagram", "--format", "png")
+    assert (nowhere.code, "--output" in nowhere.err) == (2, True)
+    assert uow("schema", "diagram", "--format", "gif").code == 2
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    refused = uow("schema", "diagram", "-o", "other.png")
+    assert refused.code == 2
+    assert refused.err == (
+        'uow: a diagram as PNG needs Pillow: pip install "uow[diagram]", or take --format svg\n'
+    )
+    assert not (project / "other.png").exists()
 
 
 @pytest.mark.parametrize(
