@@ -67,8 +67,8 @@ BSON_USERS = {
 
 CLIENT_LIBRARIES = {
     "PIL", "aiomysql", "aiosqlite", "airportsdata", "apsw", "asyncmy", "asyncpg", "bson",
-    "cyclopts", "fastapi", "hypothesis", "litestar", "motor", "opentelemetry", "psycopg", "pydantic", "pymongo",
-    "pytest", "rich", "sqlalchemy", "sqlite3", "starlette", "trio",
+    "cyclopts", "fastapi", "hypothesis", "litestar", "motor", "opentelemetry", "psycopg",
+    "pydantic", "pymongo", "pytest", "rich", "sqlalchemy", "sqlite3", "starlette", "trio",
 }  # fmt: skip
 
 
