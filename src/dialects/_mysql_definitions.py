@@ -42,6 +42,7 @@ class MySQLWriter(DefinitionWriter):
     dialect = "mysql"
     backslashes = True
     inline_indexes = True
+    makes_up_values = True
 
     def __init__(self, quote: Quoter, max_identifier_length: int, collation: str) -> None:
         super().__init__(quote, max_identifier_length)

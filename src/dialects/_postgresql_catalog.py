@@ -253,7 +253,7 @@ def _column(row: Any, named: _Names, writer: DefinitionWriter) -> ColumnDef:
         declared = writer.name(named(type_schema, type_name)) + ("[]" if is_many else "")
     how = {"a": "always", "d": "by default"}.get(identity)
     if is_serial and sql is not None and sql.startswith("nextval("):
-        how, sql = "by default", None
+        how, sql = "serial", None
     is_generated = bool(generated)
     return ColumnDef(
         name=name,

@@ -12,6 +12,7 @@ import attrs
 from uow.dialects._postgresql_catalog import read_catalog, readable_type
 from uow.dialects.base import Reading
 from uow.dialects.sql_definitions import DefinitionWriter, literal
+from uow.errors import MappingError
 from uow.schema.description import (
     ColumnDef,
     Constraint,
@@ -24,6 +25,7 @@ from uow.schema.description import (
 )
 from uow.schema.steps import (
     AlterColumn,
+    ChangeFields,
     ChangeLabels,
     CreateSchema,
     CreateSequence,
@@ -36,6 +38,9 @@ from uow.schema.steps import (
 __all__ = ["PostgreSQLWriter", "block"]
 
 _SIZE: Final = re.compile(r"\(\d+(, *\d+)?\)")
+
+
+_SERIALS: Final = {"SMALLINT": "SMALLSERIAL", "INTEGER": "SERIAL", "BIGINT": "BIGSERIAL"}
 
 
 @final
@@ -51,6 +56,8 @@ class PostgreSQLWriter(DefinitionWriter):
 
     def identity(self, column: ColumnDef) -> str:
         """An identity; a key may still be given, unless the model says it must not."""
+        if column.identity == "serial":
+            return f"{_SERIALS.get(column.type, 'BIGSERIAL')} NOT NULL"
         return f"{column.type} {self._identity(column)} NOT NULL"
 
     def _identity(self, column: ColumnDef) -> str:
@@ -86,7 +93,8 @@ class PostgreSQLWriter(DefinitionWriter):
         column = f"ALTER COLUMN {self.quote(after.name)}"
         parts: list[str] = []
         retyped = (before.type, before.collation) != (after.type, after.collation)
-        if before.identity is not None and after.identity is None:
+        was_serial = before.identity == "serial" and after.identity != "serial"
+        if before.identity not in {None, "serial"} and after.identity in {None, "serial"}:
             parts.append(f"{column} DROP IDENTITY")
         if before.default is not None and (retyped or after.default is None):
             parts.append(f"{column} DROP DEFAULT")
@@ -97,8 +105,10 @@ class PostgreSQLWriter(DefinitionWriter):
         if after.default is not None and (retyped or before.default != after.default):
             parts.append(f"{column} SET DEFAULT {after.default}")
         texts: list[str] = []
-        if after.identity is not None and before.identity != after.identity:
-            if before.identity is None:
+        if after.identity == "serial" and before.identity != "serial":
+            texts += self._serial(step.table, after)
+        elif after.identity is not None and before.identity != after.identity:
+            if before.identity is None or was_serial:
                 parts.append(f"{column} ADD {self._identity(after)}")
                 texts.append(self._numbered_on(step.table, after))
             else:
@@ -106,6 +116,7 @@ class PostgreSQLWriter(DefinitionWriter):
         # One by one: the server takes types before all else, and a default may not fit the new one.
         table = self.name(step.table)
         return [
+            *([self._no_serial(step.table, before)] if was_serial else []),
             *[f"ALTER TABLE {table} {part}" for part in parts],
             *texts,
             *self.column_comment(step.table, after, before.comment),
@@ -123,6 +134,39 @@ class PostgreSQLWriter(DefinitionWriter):
             value = f"CAST({value} AS INTEGER)"
         cast = f"CAST({value} AS {_SIZE.sub('', after.type)})"
         return f"TYPE {after.type}{collation} USING {cast}"
+
+    def _serial(self, table: Name, column: ColumnDef) -> list[str]:
+        """Number a column by a sequence that is its own, as `serial` does."""
+        name = self.name(Name(f"{table.name}_{column.name}_seq"[-63:], table.schema))
+        place = f"{self.name(table)}.{self.quote(column.name)}"
+        return [
+            f"CREATE SEQUENCE {name} AS {column.type} OWNED BY {place}",
+            (
+                f"ALTER TABLE {self.name(table)} ALTER COLUMN {self.quote(column.name)} "
+                f"SET DEFAULT nextval({literal(name)}::regclass)"
+            ),
+            self._numbered_on(table, column),
+        ]
+
+    def _no_serial(self, table: Name, column: ColumnDef) -> str:
+        """Drop the sequence of a column, and the default that takes from it."""
+        name = literal(self.name(table))
+        return block(
+            f"EXECUTE 'DROP SEQUENCE ' || pg_get_serial_sequence({name}, {literal(column.name)}) "
+            "|| ' CASCADE';"
+        )
+
+    def spelled_as(self, wanted: TableDef, known: TableDef) -> TableDef:
+        """Take a column that is numbered by `serial` for one that is an identity."""
+
+        def column(own: ColumnDef) -> ColumnDef:
+            old = known.column(own.name)
+            is_alike = old is not None and old.identity == "serial"
+            if is_alike and own.identity == "by default":
+                return attrs.evolve(own, identity="serial")
+            return own
+
+        return attrs.evolve(wanted, columns=tuple([column(one) for one in wanted.columns]))
 
     def _numbered_on(self, table: Name, column: ColumnDef) -> str:
         """Let numbers go on behind those that are there."""
@@ -156,6 +200,8 @@ class PostgreSQLWriter(DefinitionWriter):
                 return [_unless_used(f"DROP TYPE {self.name(type_.name)}")]
             case ChangeLabels():
                 return self._change_labels(step, before)
+            case ChangeFields():
+                return self._change_fields(step, before)
             case CreateSequence(sequence=sequence):
                 return [self.create_sequence(sequence)]
             case DropSequence(sequence=sequence):
@@ -190,6 +236,52 @@ class PostgreSQLWriter(DefinitionWriter):
             if column.default is not None:
                 texts.append(f"{alter} SET DEFAULT {column.default}")
         return [*texts, f"DROP TYPE {self.name(old)}"]
+
+    def _change_fields(self, step: ChangeFields, before: Schema) -> list[str]:
+        """Add and drop fields, or put a new type in the place of the old one.
+
+        Raises:
+            MappingError: a column has many rows of a type that must be made anew.
+        """
+        name = self.name(step.after.name)
+        old, new = dict(step.before.fields), dict(step.after.fields)
+        if step.only_adds_and_drops:
+            parts = [f"DROP ATTRIBUTE {self.quote(field)}" for field in old if field not in new]
+            parts += [
+                f"ADD ATTRIBUTE {self.quote(field)} {type_}"
+                for field, type_ in new.items()
+                if field not in old
+            ]
+            return [f"ALTER TYPE {name} {', '.join(parts)}"]
+        users = _users(step.before.name, self, before)
+        for table, column in users:
+            if column.type.endswith("[]"):
+                raise MappingError(
+                    f"{step}: {table}.{column.name} has many of them, which PostgreSQL does not "
+                    "convert; add fields behind the others, or drop the column first"
+                )
+        aside = attrs.evolve(step.before.name, name=f"{step.before.name.name}_old"[-63:])
+        texts = [
+            f"ALTER TYPE {name} RENAME TO {self.quote(aside.name)}",
+            f"CREATE TYPE {name} AS {self.type_body(step.after)}",
+        ]
+        for table, column in users:
+            value = self.quote(column.name)
+            fields = ", ".join(
+                [
+                    f"CAST(({value}).{self.quote(field)} AS {type_})"
+                    if field in old
+                    else f"CAST(NULL AS {type_})"
+                    for field, type_ in new.items()
+                ]
+            )
+            alter = f"ALTER TABLE {self.name(table)} ALTER COLUMN {value}"
+            row = f"CASE WHEN {value} IS DISTINCT FROM NULL THEN CAST(ROW({fields}) AS {name}) END"
+            texts += [f"{alter} DROP DEFAULT"] if column.default is not None else []
+            texts.append(f"{alter} TYPE {name} USING {row}")
+            if column.default is not None:
+                texts.append(f"{alter} SET DEFAULT {column.default}")
+        return [*texts, f"DROP TYPE {self.name(aside)}"]
 
     def _add_labels(self, step: ChangeLabels) -> list[str]:
         texts: list[str] = []

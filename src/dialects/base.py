@@ -302,6 +302,11 @@ class Definitions(Protocol):
         """What stands behind the columns of every table."""
         ...
 
+    @property
+    def makes_up_values(self) -> bool:
+        """Whether rows get a value for a new column that takes no NULL and has no default."""
+        ...
+
     def table_constraints(self, table: TableDef) -> list[str]:
         """Give the constraints of a table as CREATE TABLE says them behind the columns."""
         ...

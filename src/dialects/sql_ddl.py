@@ -248,7 +248,11 @@ class TableDDL(ABC):
     def column(self, column: MappedColumn) -> ColumnDef:
         """Describe one column."""
         is_numbered_here = column.sequence is None or not self.sequences
-        if column.auto_increment and is_numbered_here:
+        if column.numbered and not self.identities:
+            raise MappingError(
+                f"{column}: only PostgreSQL numbers a column (identity=) that is not the key"
+            )
+        if column.numbered or (column.auto_increment and is_numbered_here):
             return ColumnDef(
                 name=column.name,
                 type=self.identity_type(column),

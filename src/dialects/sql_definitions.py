@@ -72,6 +72,8 @@ class DefinitionWriter(ABC):
     inline_indexes = False
     """Whether indexes stand inside CREATE TABLE."""
     table_options = ""
+    makes_up_values = False
+    """Whether rows get a value for a new column that takes no NULL and has no default."""
 
     def __init__(self, quote: Quoter, max_identifier_length: int) -> None:
         self.quote = quote

@@ -127,6 +127,7 @@ def _make_column(
     server_default = spec.server_default
     if server_default is not None:
         server_default = known_function(server_default) or server_default
+    is_apart = spec.identity is not None and not is_key and not spec.auto_increment
     return MappedColumn(
         position=position,
         attribute=field.name,
@@ -134,7 +135,8 @@ def _make_column(
         type=Unresolved(str(field.raw_hint)),
         nullable=bool(spec.nullable),
         primary_key=is_key,
-        auto_increment=_is_numbered(spec, key_names == (field.name,)),
+        auto_increment=_is_numbered(spec, key_names == (field.name,)) and not is_apart,
+        numbered=is_apart,
         unique=spec.unique,
         index=spec.index,
         default=default,

@@ -317,7 +317,7 @@ def _add_table(
     key = tuple(columns[: len(mapper.key)])
     for column, referred in zip(key, above.key, strict=True):
         column.name = referred.name
-        column.auto_increment = column.identity_always = False
+        column.auto_increment = column.identity_always = column.numbered = False
         column.default, column.default_factory = MISSING, None
         column.server_default = column.sequence = column.check = column.comment = None
         column.unique = column.index = False

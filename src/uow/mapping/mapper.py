@@ -78,6 +78,7 @@ class MappedColumn:
             which each dialect translates, and not text to take as given.
         identity_always: whether the store makes the number of every row and takes none.
         sequence: the sequence it is numbered from.
+        numbered: the store numbers it, and it is not the key.
         generated: the SQL the store computes the column from.
         virtual: whether what is generated is not kept, where the store can compute it on reading.
         holds_rest: whether it is no field of a document, but all that the class has no field for.
@@ -117,6 +118,7 @@ class MappedColumn:
     comment: str | None
     hint: object
     holds_rest: bool = False
+    numbered: bool = False
     foreign_key: ForeignKey | None = None
     is_discriminator: bool = False
     stored: MappedColumn = attrs.field(init=False)
@@ -169,6 +171,7 @@ class MappedColumn:
         """Whether an INSERT may leave it out and the store fills it in."""
         return (
             self.auto_increment
+            or self.numbered
             or self.sequence is not None
             or self.server_default is not None
             or self.generated is not None

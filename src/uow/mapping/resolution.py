@@ -277,6 +277,8 @@ def _check_roles(column: MappedColumn) -> None:
         if column.default is None:
             raise MappingError(f"{column}: the default is None, but a key cannot be None")
         raise MappingError(f"{column}: auto_increment= is for int columns")
+    if column.numbered and not isinstance(column.type, Integer):
+        raise MappingError(f"{column}: identity= is for int columns")
     if column.sequence is not None and not isinstance(column.type, Integer):
         raise MappingError(f"{column}: sequence= is for int columns")
     if column.version and not isinstance(column.type, Integer):

@@ -222,7 +222,12 @@ class Migration:
                     f"add {table}.{column}: {text}", name, lambda _: [AddColumn(name, made)]
                 )
                 return
-        await self._define(texts.add_column(table, column, text, schema=schema))
+        needs: list[AddColumn] = []
+        with suppress(MappingError):
+            made = self._definitions.parse_column(column, texts.column(text))
+            needs = [AddColumn(Name(table, schema), made)]
+        statements = texts.add_column(table, column, text, schema=schema)
+        await self._work.define([Statement(one) for one in statements], needs=needs)
 
     @_helper
     async def alter_column(

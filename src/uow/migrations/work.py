@@ -34,7 +34,7 @@ from uow.errors import (
 from uow.migrations.history import Doing, Done, Entry, History
 from uow.migrations.inner import session_on
 from uow.operations import Command
-from uow.schema.live import inspect_schema, read_schema, run_steps
+from uow.schema.live import inspect_schema, read_schema, refuse_unfilled, run_steps
 from uow.session.finish import finish
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from uow.dialects.base import Definitions
     from uow.drivers.base import Connection
     from uow.schema.description import Name, Schema
-    from uow.schema.steps import Step
+    from uow.schema.steps import AddColumn, Step
     from uow.session.session import Session
     from uow.statement import Statement
 
@@ -108,9 +108,22 @@ class Work(ABC):
         if forgotten:
             raise MigrationError(f"{forgotten[0][1]} was not awaited: write `await` before it")
 
+    async def _check(self, connection: Connection, needs: Sequence[AddColumn]) -> None:
+        """Refuse a column for which the store would make up the values of rows."""
+        if self.database.dialect.definitions.makes_up_values:
+            for step in needs:
+                await refuse_unfilled(connection, self.database.dialect, step)
+
     @abstractmethod
-    async def define(self, statements: Sequence[Statement]) -> None:
-        """Run the definitions of a helper, which are one step."""
+    async def define(
+        self, statements: Sequence[Statement], *, needs: Sequence[AddColumn] = ()
+    ) -> None:
+        """Run the definitions of a helper, which are one step.
+
+        Args:
+            statements: the definitions.
+            needs: columns that they add, for which rows that are there need a value.
+        """
 
     @abstractmethod
     async def change(self, text: str, name: Name, steps_of: Callable[[Schema], list[Step]]) -> None:
@@ -166,10 +179,13 @@ class TransactionWork(Work):
         self._is_suspended = is_suspended
         self.needs_suspension = False
 
-    async def define(self, statements: Sequence[Statement]) -> None:
+    async def define(
+        self, statements: Sequence[Statement], *, needs: Sequence[AddColumn] = ()
+    ) -> None:
         """Run definitions."""
         for statement in statements:
             self._next(text_of(statement))
+            await self._check(self._connection, needs)
             await self._connection.execute(statement)
 
     async def change(self, text: str, name: Name, steps_of: Callable[[Schema], list[Step]]) -> None:
@@ -233,11 +249,14 @@ class StepwiseWork(Work):
         self.entry = entry
         self._before = len(entry.done)
 
-    async def define(self, statements: Sequence[Statement]) -> None:
+    async def define(
+        self, statements: Sequence[Statement], *, needs: Sequence[AddColumn] = ()
+    ) -> None:
         """Run definitions, each a step."""
         for statement in statements:
             text = text_of(statement)
             if self._passed(text) is None:
+                await self._check(self._connection, needs)
                 await self._apart(text, partial(self._connection.execute, statement))
 
     async def change(self, text: str, name: Name, steps_of: Callable[[Schema], list[Step]]) -> None:
@@ -393,7 +412,12 @@ class PaperWork(Work):
     def __init__(self, database: Database) -> None:
         super().__init__(database, lambda _: None)
 
-    async def define(self, statements: Sequence[Statement]) -> None:
+    async def define(
+        self,
+        statements: Sequence[Statement],
+        *,
+        needs: Sequence[AddColumn] = (),  # noqa: ARG002 - rows are not looked at
+    ) -> None:
         """Keep the texts."""
         self.texts += [text_of(one) for one in statements]
 

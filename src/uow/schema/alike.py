@@ -11,10 +11,11 @@ from uow.schema.description import (
     ExclusionDef,
     IndexDef,
     IndexPartDef,
+    TypeDef,
 )
 from uow.schema.words import same_sql
 
-__all__ = ["same_column", "same_constraint", "same_index", "same_type"]
+__all__ = ["same_column", "same_constraint", "same_fields", "same_index", "same_type"]
 
 
 def same_type(one: ColumnDef, other: ColumnDef) -> bool:
@@ -30,6 +31,13 @@ def same_column(one: ColumnDef, other: ColumnDef) -> bool:
         same_type(one, other)
         and all(getattr(one, name) == getattr(other, name) for name in plain)
         and all(same_sql(getattr(one, name), getattr(other, name)) for name in sql)
+    )
+
+
+def same_fields(one: TypeDef, other: TypeDef) -> bool:
+    """Whether two row types have the same fields in the same order."""
+    return len(one.fields) == len(other.fields) and all(
+        a[0] == b[0] and same_sql(a[1], b[1]) for a, b in zip(one.fields, other.fields, strict=True)
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from uow.errors import MappingError
-from uow.schema.alike import same_column, same_constraint, same_index, same_type
+from uow.schema.alike import same_column, same_constraint, same_fields, same_index, same_type
 from uow.schema.description import (
     CheckDef,
     ColumnDef,
@@ -31,6 +31,7 @@ from uow.schema.steps import (
     AddColumn,
     AddConstraint,
     AlterColumn,
+    ChangeFields,
     ChangeLabels,
     CreateIndex,
     CreateSchema,
@@ -127,8 +128,8 @@ def compare(
         indexed_references: a foreign key needs an index over its columns.
 
     Raises:
-        MappingError: the schemas are of two dialects, a rename names what is not there, or the
-            fields of a row type changed.
+        MappingError: the schemas are of two dialects, a rename names what is not there, or an
+            enum is to be a row type.
     """
     if before.dialect != after.dialect:
         raise MappingError(
@@ -206,11 +207,12 @@ class _Comparison:
             elif known.is_enum and type_.is_enum:
                 if known.labels != type_.labels:
                     self.add(ChangeLabels(known, type_))
-            elif known != type_:
+            elif known.is_enum or type_.is_enum:
                 raise MappingError(
-                    f"the type {type_.name} has other fields now; how rows of it change is yours "
-                    "to say, in a migration"
+                    f"the type {type_.name} is to be of another kind; give the new one another name"
                 )
+            elif not same_fields(known, type_):
+                self.add(ChangeFields(known, type_))
         for sequence in self.after.sequences:
             if self.state.sequence(sequence.name) is None:
                 self.add(CreateSequence(sequence))

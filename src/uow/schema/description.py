@@ -73,7 +73,8 @@ class ColumnDef:
         nullable: whether it takes NULL.
         default: the SQL of its default, or None.
         identity: `"by default"` if the store numbers the rows (AUTO_INCREMENT, AUTOINCREMENT, an
-            identity), `"always"` if a row may not bring its number; else None.
+            identity), `"serial"` if it does so by a sequence of the column (PostgreSQL), `"always"`
+            if a row may not bring its number; else None.
         generated: the SQL it is computed from, or None.
         virtual: whether what is generated is computed on reading, and not kept.
         collation: its collation, if not what the table or the store says.

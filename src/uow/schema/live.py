@@ -475,18 +475,35 @@ async def _refuse_unfilled(
     for step in steps:
         if isinstance(step, RenameTable):
             names[step.new] = names.get(step.table, step.table)
-        if not isinstance(step, AddColumn) or step.column.is_filled:
-            continue
-        old = names.get(step.table, step.table)
-        if before.table(old) is None:
-            continue
-        sql = f"SELECT 1 FROM {dialect.definitions.name(old)} LIMIT 1"
-        if await connection.fetch(Statement(sql, reads=True)):
-            column = f"{step.table}.{step.column.name}"
-            raise ConstraintError(
-                f"{column} takes no NULL and has no default, and the table has rows: give it a "
-                "server_default, or add it as one that takes NULL, fill it, and change it then",
-                kind=ConstraintKind.NOT_NULL,
-                table=str(step.table),
-                columns=(step.column.name,),
-            )
+        if isinstance(step, AddColumn):
+            old = names.get(step.table, step.table)
+            if before.table(old) is not None:
+                await refuse_unfilled(connection, dialect, step, known_as=old)
+
+
+async def refuse_unfilled(
+    connection: Connection, dialect: Dialect, step: AddColumn, *, known_as: Name | None = None
+) -> None:
+    """Refuse a column that takes no NULL and has no default, if the table has rows.
+
+    Args:
+        connection: a connection, in a transaction or not.
+        dialect: its language.
+        step: the column.
+        known_as: what the table is called at this moment, if not as the step says.
+
+    Raises:
+        ConstraintError: it has.
+    """
+    if step.column.is_filled:
+        return
+    sql = f"SELECT 1 FROM {dialect.definitions.name(known_as or step.table)} LIMIT 1"
+    if await connection.fetch(Statement(sql, reads=True)):
+        column = f"{step.table}.{step.column.name}"
+        raise ConstraintError(
+            f"{column} takes no NULL and has no default, and the table has rows: give it a "
+            "server_default, or add it as one that takes NULL, fill it, and change it then",
+            kind=ConstraintKind.NOT_NULL,
+            table=str(step.table),
+            columns=(step.column.name,),
+        )

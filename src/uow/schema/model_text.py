@@ -220,7 +220,7 @@ class _Module:
             own.append("primary_key=True")
         if column.identity is not None or self._is_row_number(table, column):
             is_usual = is_key and column.identity != "always"
-            how = quoted(column.identity or "by default")
+            how = quoted("always" if column.identity == "always" else "by default")
             own.append("auto_increment=True" if is_usual else f"identity={how}")
         own += arguments
         filled = self._filled(column)

@@ -30,12 +30,13 @@ from uow.schema.description import (
     UniqueDef,
     as_name,
 )
-from uow.schema.words import renamed
+from uow.schema.words import renamed, same_sql
 
 __all__ = [
     "AddColumn",
     "AddConstraint",
     "AlterColumn",
+    "ChangeFields",
     "ChangeLabels",
     "CreateIndex",
     "CreateSchema",
@@ -190,6 +191,53 @@ class ChangeLabels(Step):
     def reversed(self, before: Schema) -> tuple[Step, ...]:  # noqa: ARG002
         """Give it the labels that it had."""
         return (ChangeLabels(self.after, self.before),)
+
+
+@attrs.frozen
+class ChangeFields(Step):
+    """Change the fields of a row type; what the fields of one name hold stays."""
+
+    before: TypeDef
+    after: TypeDef
+
+    def __str__(self) -> str:
+        old, new = dict(self.before.fields), dict(self.after.fields)
+        texts = [f"add {name}" for name in new if name not in old]
+        texts += [f"take out {name}" for name in old if name not in new]
+        texts += [
+            f"{name} from {old[name]} to {new[name]}"
+            for name in new
+            if name in old and not same_sql(old[name], new[name])
+        ]
+        return f"change the fields of {self.after.name}: {', '.join(texts) or 'their order'}"
+
+    @property
+    def is_destructive(self) -> bool:
+        """Whether a field goes, or its values may be lost by the change of type."""
+        new = dict(self.after.fields)
+        return any(
+            name not in new or not _holds(new[name], type_) for name, type_ in self.before.fields
+        )
+
+    @property
+    def only_adds_and_drops(self) -> bool:
+        """Whether fields that stay keep their order and types, and new ones stand behind them."""
+        names = {name for name, _ in self.after.fields}
+        kept = [field for field in self.before.fields if field[0] in names]
+        start = self.after.fields[: len(kept)]
+        return len(start) == len(kept) and all(
+            one[0] == other[0] and same_sql(one[1], other[1])
+            for one, other in zip(kept, start, strict=True)
+        )
+
+    def apply(self, schema: Schema) -> Schema:
+        """Put the new one in its place."""
+        types = [self.after if t.name == self.before.name else t for t in schema.types]
+        return attrs.evolve(schema, types=tuple(types))
+
+    def reversed(self, before: Schema) -> tuple[Step, ...]:  # noqa: ARG002
+        """Give it the fields that it had."""
+        return (ChangeFields(self.after, self.before),)
 
 
 @attrs.frozen

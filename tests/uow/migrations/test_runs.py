@@ -12,6 +12,7 @@ import pytest
 from tests.uow.migrations.support import Folder, Store
 from uow import (
     ConstraintError,
+    ConstraintKind,
     Database,
     LockTimeoutError,
     MigrationError,
@@ -422,6 +423,28 @@ async def test_changes_of_tables_with_rows(database: Database, folder: Folder) -
     folder.add("3", 'await self.alter_column("users", "nothing", "INTEGER")')
     with pytest.raises(MigrationError, match="users has no column 'nothing'"):
         await run_migrations(database, folder.path)
+
+
+async def test_rows_without_a_value(database: Database, folder: Folder) -> None:
+    """G2: a column that takes no NULL and has no default is refused where there are rows."""
+    folder.add(
+        "1",
+        """
+        await self.create_table("a", {"id": "INTEGER PRIMARY KEY"})
+        await self.add_column("a", "early", "INTEGER NOT NULL")
+        await self.execute("INSERT INTO a (id, early) VALUES (1, 1)")
+        """,
+    )
+    folder.add("2", 'await self.add_column("a", "late", "INTEGER NOT NULL")')
+    with pytest.raises(MigrationError) as caught:
+        await run_migrations(database, folder.path)
+    cause = caught.value.__cause__
+    assert isinstance(cause, ConstraintError)
+    assert (cause.kind, cause.columns) == (ConstraintKind.NOT_NULL, ("late",))
+    assert (await get_migration_status(database, folder.path)).applied == ("1",)
+    folder.add("2", 'await self.add_column("a", "late", "INTEGER NOT NULL DEFAULT 7")')
+    await run_migrations(database, folder.path)
+    assert await rows(database, "SELECT late FROM a") == [(7,)]
 
 
 async def test_rows_that_would_refer_to_none(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ SCHEMA = {
 async def test_validators(mongodb_database: str) -> None:
     """G3: validators are made with their collection, compared, changed, taken away, and back."""
     mongodb.empty(mongodb_database)
-    strict = checked(validator=SCHEMA)
+    strict: Any = checked(validator=SCHEMA)
     mild = checked(
         validator={"score": {"$gte": 0}, "title": re.compile("^[a-z]", re.IGNORECASE)},
         validation_level="moderate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from uow import MappingError
@@ -176,7 +177,7 @@ def test_tables_in_circles() -> None:
 
 
 def test_types_and_schemas() -> None:
-    """Labels change in place; the fields of a row are nobody's to change but the author's."""
+    """Labels and fields change in place; what fields of one name hold stays."""
     before = schema(types=(TypeDef(name="mood", labels=("a", "b")),))
     after = schema(
         table("t", column("m", '"mood"')),
@@ -198,8 +199,17 @@ def test_types_and_schemas() -> None:
     assert (back.only_adds, back.is_destructive) == (False, True)
     row = TypeDef(name="mood", fields=(("a", "TEXT"),))
     other = TypeDef(name="mood", fields=(("b", "TEXT"),))
-    with pytest.raises(MappingError, match="type mood has other fields"):
-        compare(schema(types=(row,)), schema(types=(other,)))
+    (step,) = compare(schema(types=(row,)), schema(types=(other,))).steps
+    assert str(step) == "change the fields of mood: add b, take out a"
+    assert step.is_destructive
+    (back,) = step.reversed(schema(types=(row,)))
+    assert str(back) == "change the fields of mood: add a, take out b"
+    longer = TypeDef(name="mood", fields=(("a", "text"), ("b", "INTEGER")))
+    (step,) = compare(schema(types=(row,)), schema(types=(longer,))).steps
+    assert not step.is_destructive
+    assert compare(schema(types=(row,)), schema(types=(attrs.evolve(row),))).steps == ()
+    with pytest.raises(MappingError, match="type mood is to be of another kind"):
+        compare(before, schema(types=(row,)))
     with pytest.raises(MappingError, match="of postgresql and one of sqlite"):
         compare(schema(), Schema(dialect="sqlite"))
 
