@@ -93,13 +93,18 @@ def kind_of_type(type_: str, own: Mapping[str, Make] | None = None) -> ColumnTyp
     match = _SHAPE.match(type_.strip())
     if match is None:
         return Native(type_) if _is_name(type_) else Text()
-    name = match[1].upper().removesuffix(" UNSIGNED")
+    name = match[1].upper()
+    is_unsigned = "UNSIGNED" in type_.upper()
+    name = name.removesuffix(" UNSIGNED")
     sizes = [int(one) for one in (match[2] or "").replace(" ", "").split(",") if one]
     for kinds in (own or {}, _KINDS):
         make = kinds.get(f"{name}({sizes[0]})") if sizes else None
         make = make or kinds.get(name)
         if make is not None:
-            return make(sizes)
+            kind = make(sizes)
+            if is_unsigned and isinstance(kind, Integer):
+                return Integer(min(64, 2 * kind.bits))
+            return kind
     return Native(type_) if _is_name(type_) else Text()
 
 

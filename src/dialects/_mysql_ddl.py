@@ -55,6 +55,7 @@ class MySQLDDL(TableDDL):
     dialect = "mysql"
     partial_indexes = False
     index_collations = False
+    index_methods = frozenset({"fulltext", "spatial"})
     deferrable = False
     uuid_expression = "(UUID_TO_BIN(UUID()))"
 

@@ -12,6 +12,7 @@ from uow.dialects._create_table import Part, Reader, parts_of_table, text_of
 from uow.dialects._kinds import kind_of_type
 from uow.dialects._names import Quoter
 from uow.dialects.base import Reading
+from uow.dialects.sql_ddl import integer_type
 from uow.dialects.sql_definitions import DefinitionWriter
 from uow.errors import MappingError
 from uow.schema.description import (
@@ -29,11 +30,34 @@ from uow.schema.description import (
 from uow.schema.steps import AlterColumn, CreateSchema, RenameTable, Step
 from uow.schema.words import Kind, words
 from uow.statement import Statement
-from uow.types import ColumnType, Uuid
+from uow.types import (
+    Binary,
+    ColumnType,
+    DateTime,
+    Float,
+    Integer,
+    Numeric,
+    Text,
+    Time,
+    Uuid,
+)
 
 __all__ = ["MariaDBWriter", "MySQLWriter", "mysql_text"]
 
 _SCRATCH: Final = "uow_scratch"
+
+_NOW: Final = re.compile(
+    r"\(?(?:utc_timestamp|current_timestamp|now)(?:\(\d?\))?\)?", re.IGNORECASE
+)
+"""The moment, as the zone of all connections is UTC."""
+
+_USUAL: Final = {
+    DateTime: "DATETIME(6)",
+    Float: "DOUBLE",
+    Time: "TIME(6)",
+    Uuid: "BINARY(16)",
+}
+"""What models of a kind are written."""
 
 
 class MySQLWriter(DefinitionWriter):
@@ -65,6 +89,46 @@ class MySQLWriter(DefinitionWriter):
     def on_update(self, column: ColumnDef) -> str:
         """Give ON UPDATE."""
         return "" if column.on_update is None else f" ON UPDATE {column.on_update}"
+
+    def usual_type(self, kind: ColumnType) -> str | None:
+        """Give the type that models of a kind are written."""
+        match kind:
+            case Integer():
+                return integer_type(kind)
+            case Text(max_length=length):
+                return "LONGTEXT" if length is None else f"VARCHAR({length})"
+            case Binary(max_length=length):
+                return "LONGBLOB" if length is None else f"VARBINARY({length})"
+            case Numeric(precision=int(precision), scale=scale):
+                return f"DECIMAL({precision}, {scale or 0})"
+            case _:
+                return _USUAL.get(type(kind))
+
+    def spelled_as(self, wanted: TableDef, known: TableDef) -> TableDef:
+        """Leave alone what models cannot say: values of updates, and how much of a text counts."""
+        indexes = {index.name: index for index in known.indexes}
+
+        def column(own: ColumnDef) -> ColumnDef:
+            old = known.column(own.name)
+            if old is None:
+                return own
+            is_now = _NOW.fullmatch(own.default or "") and _NOW.fullmatch(old.default or "")
+            default = old.default if is_now else own.default
+            return attrs.evolve(own, on_update=old.on_update, default=default)
+
+        def index(own: IndexDef) -> IndexDef:
+            old = indexes.get(own.name)
+            if old is None or own.unique or old.columns != own.columns:
+                return own
+            pairs = zip(own.parts, old.parts, strict=True)
+            parts = [attrs.evolve(a, length=a.length or b.length) for a, b in pairs]
+            return attrs.evolve(own, parts=parts)
+
+        return attrs.evolve(
+            wanted,
+            columns=tuple([column(one) for one in wanted.columns]),
+            indexes=tuple([index(one) for one in wanted.indexes]),
+        )
 
     def inline_comment(self, comment: str | None) -> str:
         """Give COMMENT."""
@@ -227,8 +291,9 @@ class MySQLWriter(DefinitionWriter):
         return texts, name, [f"DROP TEMPORARY TABLE IF EXISTS {self.name(name)}"]
 
     def kind(self, column: ColumnDef) -> ColumnType:
-        """Sixteen bytes are a UUID, as `uow` keeps it here."""
-        return column.kind or kind_of_type(column.type, {"BINARY(16)": lambda _: Uuid()})
+        """Sixteen bytes are a UUID, as `uow` keeps it here; MariaDB's own comes as a text."""
+        own = {"BINARY(16)": lambda _: Uuid(), "UUID": lambda _: Text()}
+        return column.kind or kind_of_type(column.type, own)
 
     def told(self, wanted: TableDef, told: TableDef) -> TableDef:
         """The checks had other names, in the order of which they were."""

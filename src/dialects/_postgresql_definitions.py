@@ -11,6 +11,7 @@ import attrs
 
 from uow.dialects._postgresql_catalog import read_catalog, readable_type
 from uow.dialects.base import Reading
+from uow.dialects.sql_ddl import integer_type
 from uow.dialects.sql_definitions import DefinitionWriter, literal
 from uow.errors import MappingError
 from uow.schema.description import (
@@ -34,11 +35,20 @@ from uow.schema.steps import (
     DropType,
     Step,
 )
+from uow.types import ColumnType, DateTime, Float, Integer, Interval, Json, Text, Time
 
 __all__ = ["PostgreSQLWriter", "block"]
 
 _SIZE: Final = re.compile(r"\(\d+(, *\d+)?\)")
 
+
+_USUAL: Final = {
+    Float: "DOUBLE PRECISION",
+    Interval: "INTERVAL",
+    Json: "JSONB",
+    Time: "TIME",
+}
+"""What models of a kind are written."""
 
 _SERIALS: Final = {"SMALLINT": "SMALLSERIAL", "INTEGER": "SERIAL", "BIGINT": "BIGSERIAL"}
 
@@ -155,6 +165,18 @@ class PostgreSQLWriter(DefinitionWriter):
             f"EXECUTE 'DROP SEQUENCE ' || pg_get_serial_sequence({name}, {literal(column.name)}) "
             "|| ' CASCADE';"
         )
+
+    def usual_type(self, kind: ColumnType) -> str | None:
+        """Give the type that models of a kind are written."""
+        match kind:
+            case Integer():
+                return integer_type(kind)
+            case Text(max_length=length):
+                return "TEXT" if length is None else f"VARCHAR({length})"
+            case DateTime(timezone=zone):
+                return "TIMESTAMPTZ" if zone else "TIMESTAMP"
+            case _:
+                return _USUAL.get(type(kind))
 
     def spelled_as(self, wanted: TableDef, known: TableDef) -> TableDef:
         """Take a column that is numbered by `serial` for one that is an identity."""

@@ -62,6 +62,8 @@ from uow.types import (
     Float,
     Integer,
     Interval,
+    Native,
+    Numeric,
     Text,
     Time,
     Uuid,
@@ -263,8 +265,7 @@ class SQLiteWriter(DefinitionWriter):
 
     def kind(self, column: ColumnDef) -> ColumnType:
         """Whole numbers are of 64 bits, whatever their type is called."""
-        kind = column.kind or kind_of_type(column.type)
-        return Integer(64) if column.kind is None and isinstance(kind, Integer) else kind
+        return column.kind or _kind(column.type)
 
     # -- what is there
 
@@ -304,6 +305,12 @@ class SQLiteWriter(DefinitionWriter):
         return _with_targets(
             Schema(dialect=self.dialect, tables=tuple([_in_its_case(table) for table in tables]))
         )
+
+    def own_type(self, column: ColumnDef) -> str | None:
+        """Give the type of a number that is kept in another way than models keep it."""
+        kind = self.kind(column)
+        is_own = isinstance(kind, Numeric) and _meaning(column.type)[0] != "TEXT"
+        return column.type if is_own else None
 
     def spelled_as(self, wanted: TableDef, known: TableDef) -> TableDef:
         """Take types that mean the same for the same: all whole numbers have 64 bits, ..."""
@@ -524,17 +531,30 @@ def _says_length(check: CheckDef, known: TableDef) -> bool:
 _LENGTH_CHECK: Final = re.compile(r'length\("(.+)"\) <= (\d+)')
 
 
-def _meaning(type_: str) -> tuple[str, ColumnType]:
-    """What the values of a type are, and how SQLite keeps them ("Datatypes In SQLite", 3.1)."""
-    name = type_.upper()
-    affinity = next(
-        (affinity for affinity, words in _AFFINITIES if any(word in name for word in words)),
-        "BLOB" if not name else "NUMERIC",
-    )
+def _kind(type_: str) -> ColumnType:
+    """Whole numbers are of 64 bits; a type that nobody knows is what its affinity says."""
     kind = kind_of_type(type_)
-    if isinstance(kind, Date | DateTime | Time):
-        affinity = "TEXT"  # which their texts are under any affinity, as they are no numbers
-    return affinity, Integer(64) if isinstance(kind, Integer) else kind
+    if isinstance(kind, Native):
+        by_affinity = {"INTEGER": Integer(64), "TEXT": Text(), "REAL": Float()}
+        return by_affinity.get(_affinity(type_), kind)
+    return Integer(64) if isinstance(kind, Integer) else kind
+
+
+def _affinity(type_: str) -> str:
+    """How SQLite keeps values of a type ("Datatypes In SQLite", 3.1)."""
+    name = type_.upper()
+    for affinity, words in _AFFINITIES:
+        if any(word in name for word in words):
+            return affinity
+    return "NUMERIC" if name else "BLOB"
+
+
+def _meaning(type_: str) -> tuple[str, ColumnType]:
+    """What the values of a type are, and how SQLite keeps them."""
+    kind = _kind(type_)
+    # Texts of dates are texts under any affinity, as they are no numbers.
+    is_text = isinstance(kind, Date | DateTime | Time)
+    return "TEXT" if is_text else _affinity(type_), kind
 
 
 _AFFINITIES: Final = (

@@ -373,6 +373,10 @@ class Definitions(Protocol):
         """Put what the store made of a table's SQL in the place of what was given."""
         ...
 
+    def own_type(self, column: ColumnDef) -> str | None:
+        """Give a column's type if models of its kind are written another; None if they are not."""
+        ...
+
     def misfits(self, steps: Sequence[Step], before: Schema) -> list[tuple[str, Statement]]:
         """Give what finds values that steps left in a column whose type has none such."""
         ...

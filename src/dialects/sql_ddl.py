@@ -235,7 +235,20 @@ class TableDDL(ABC):
         """Give the indexes the store makes: not those that only serve speed in a way it has not."""
         if self.special_indexes:
             return list(mapper.indexes)
-        return [index for index in mapper.indexes if index.unique or is_ordinary(index)]
+        return [
+            index
+            for index in mapper.indexes
+            if index.unique or is_ordinary(index) or self.method(index) is not None
+        ]
+
+    def method(self, index: Index) -> str | None:
+        """Give the access method of an index, if the store has it."""
+        method = (index.method or "btree").lower()
+        is_known = self.special_indexes or method in self.index_methods
+        return method if is_known and method != "btree" else None
+
+    index_methods: frozenset[str] = frozenset()
+    """Access methods of a store that has no others."""
 
     def table_name(self, mapper: Mapper) -> Name:
         """Give the table's name."""
@@ -255,7 +268,7 @@ class TableDDL(ABC):
         if column.numbered or (column.auto_increment and is_numbered_here):
             return ColumnDef(
                 name=column.name,
-                type=self.identity_type(column),
+                type=column.sql_type or self.identity_type(column),
                 nullable=False,
                 identity="always" if self._always(column) else "by default",
                 comment=self.comment(column.comment),
@@ -270,7 +283,7 @@ class TableDDL(ABC):
         is_generated = column.generated is not None
         return ColumnDef(
             name=column.name,
-            type=self._declared(column),
+            type=column.sql_type or self._declared(column),
             nullable=column.nullable or (is_generated and not self.generated_not_null),
             default=None if default == "NULL" else default,
             generated=column.generated,
@@ -410,7 +423,6 @@ class TableDDL(ABC):
             raise MappingError(
                 f"the index {index.name!r} is partial; {self.dialect} has no such index"
             )
-        method = index.method.lower() if index.method and self.special_indexes else None
         name = index.name
         if not index.is_named:
             name = constraint_name(self.max_identifier_length, index.name)
@@ -419,7 +431,7 @@ class TableDDL(ABC):
             parts=[self.index_part(index, part) for part in index.parts],
             unique=index.unique,
             where=index.where,
-            method=None if method == "btree" else method,
+            method=self.method(index),
             include=[column.name for column in index.include] if self.special_indexes else (),
             nulls_distinct=index.nulls_distinct,
         )

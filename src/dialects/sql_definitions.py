@@ -54,6 +54,7 @@ from uow.schema.steps import (
     SetComment,
     Step,
 )
+from uow.schema.words import same_sql
 from uow.statement import Statement
 from uow.types import ColumnType
 
@@ -438,6 +439,15 @@ class DefinitionWriter(ABC):
             looks for itself.
         """
         return []
+
+    def own_type(self, column: ColumnDef) -> str | None:
+        """Give a column's type if models of its kind are written another; None if they are not."""
+        usual = self.usual_type(self.kind(column))
+        return None if usual is None or same_sql(usual, column.type) else column.type
+
+    def usual_type(self, kind: ColumnType) -> str | None:  # noqa: ARG002 - for dialects to answer
+        """Give the type that models of a kind are written; None where there is one alone."""
+        return None
 
     def kind(self, column: ColumnDef) -> ColumnType:
         """Say what the values of a column are, as far as its type tells."""

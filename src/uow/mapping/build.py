@@ -137,6 +137,7 @@ def _make_column(
         primary_key=is_key,
         auto_increment=_is_numbered(spec, key_names == (field.name,)) and not is_apart,
         numbered=is_apart,
+        sql_type=spec.sql_type,
         unique=spec.unique,
         index=spec.index,
         default=default,
@@ -184,6 +185,7 @@ _KINDS: Mapping[str, type] = {
     "check": str,
     "comment": str,
     "collation": str,
+    "sql_type": str,
     "name": str,
     "on_delete": str,
     "on_update": str,
@@ -208,7 +210,7 @@ def _check_arguments(where: str, spec: ColumnSpec) -> None:
             )
     if spec.default_factory is not None and not callable(spec.default_factory):
         raise MappingError(f"{where}: default_factory= must be callable")
-    for name in ("server_default", "generated", "check"):
+    for name in ("server_default", "generated", "check", "sql_type"):
         text = getattr(spec, name)
         if text is not None and not text.strip():
             raise MappingError(f"{where}: {name}= is empty")

@@ -80,6 +80,7 @@ class ColumnSpec:
     scale: int | None = None
     timezone: bool | None = None
     collation: str | None = None
+    sql_type: str | None = None
     name: str | None = None
     version: bool = False
     generated: str | None = None
@@ -134,6 +135,7 @@ def Column(
     scale: int | None = None,
     timezone: bool | None = None,
     collation: str | None = None,
+    sql_type: str | None = None,
     name: str | None = None,
     version: bool = False,
     comment: str | None = None,
@@ -161,6 +163,7 @@ def Column(
     scale: int | None = None,
     timezone: bool | None = None,
     collation: str | None = None,
+    sql_type: str | None = None,
     name: str | None = None,
     version: bool = False,
     comment: str | None = None,
@@ -234,6 +237,7 @@ def Column(
     check: str | None = None,
     type: _Type | None = None,
     collation: str | None = None,
+    sql_type: str | None = None,
     name: str | None = None,
     comment: str | None = None,
     init: Literal[False] = False,
@@ -258,6 +262,7 @@ def Column(
     scale: int | None = None,
     timezone: bool | None = None,
     collation: str | None = None,
+    sql_type: str | None = None,
     name: str | None = None,
     comment: str | None = None,
     init: Literal[False] = False,
@@ -277,6 +282,7 @@ def Column(
     scale: int | None = None,
     timezone: bool | None = None,
     collation: str | None = None,
+    sql_type: str | None = None,
     name: str | None = None,
     comment: str | None = None,
     init: Literal[False] = False,
@@ -300,6 +306,7 @@ def Column(
     scale: int | None = None,
     timezone: bool | None = None,
     collation: str | None = None,
+    sql_type: str | None = None,
     name: str | None = None,
     comment: str | None = None,
     init: Literal[True] = True,
@@ -317,7 +324,8 @@ def Column(**arguments: Any) -> Any:  # noqa: N802 - read as a type in class bod
         primary_key: the column is (part of) the key.
         auto_increment: the store numbers the rows (one integer key column).
         identity: the same, and says whether a row may bring its number: `"by default"` it may,
-            with `"always"` a number that is given is refused.
+            with `"always"` a number that is given is refused. On PostgreSQL other columns than the
+            key may be numbered so.
         sequence: the store numbers the rows from this sequence, a name or a `Sequence`, which is
             made with the table. A store without sequences numbers a key by its own means.
         unique: no two rows hold the same value.
@@ -336,6 +344,9 @@ def Column(**arguments: Any) -> Any:  # noqa: N802 - read as a type in class bod
         scale: how many of them stand after the point.
         timezone: False for the naive kind of `datetime`.
         collation: the store's collation for a text column.
+        sql_type: the type as the store's DDL says it (`"INT UNSIGNED"`, `"CHAR(3)"`), where that is
+            not what is written for the hint; values are those of the hint. It stands in DDL as it
+            is given.
         name: the name in the store, if not the attribute's.
         version: the optimistic lock, counted up by every update.
         discriminator: it tells the class of a row, as `Settings.discriminator` says too; no object

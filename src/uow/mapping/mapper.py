@@ -79,6 +79,7 @@ class MappedColumn:
         identity_always: whether the store makes the number of every row and takes none.
         sequence: the sequence it is numbered from.
         numbered: the store numbers it, and it is not the key.
+        sql_type: its type in DDL, if not what is written for its type.
         generated: the SQL the store computes the column from.
         virtual: whether what is generated is not kept, where the store can compute it on reading.
         holds_rest: whether it is no field of a document, but all that the class has no field for.
@@ -119,6 +120,7 @@ class MappedColumn:
     hint: object
     holds_rest: bool = False
     numbered: bool = False
+    sql_type: str | None = None
     foreign_key: ForeignKey | None = None
     is_discriminator: bool = False
     stored: MappedColumn = attrs.field(init=False)

@@ -110,8 +110,8 @@ class Work(ABC):
 
     async def _check(self, connection: Connection, needs: Sequence[AddColumn]) -> None:
         """Refuse a column for which the store would make up the values of rows."""
-        if self.database.dialect.definitions.makes_up_values:
-            for step in needs:
+        for step in needs:
+            if self.database.dialect.definitions.makes_up_values:
                 await refuse_unfilled(connection, self.database.dialect, step)
 
     @abstractmethod

@@ -212,7 +212,8 @@ class _Module:
 
     def _column(self, table: TableDef, column: ColumnDef) -> str:
         kind = self.definitions.kind(column)
-        hint, arguments = self._enum(table, column) or self._hint(kind)
+        enum = self._enum(table, column)
+        hint, arguments = enum or self._hint(kind)
         name = attribute(column.name)
         own = [f"name={quoted(column.name)}"] if name != column.name else []
         is_key = table.key is not None and column.name in table.key.columns
@@ -223,6 +224,9 @@ class _Module:
             how = quoted("always" if column.identity == "always" else "by default")
             own.append("auto_increment=True" if is_usual else f"identity={how}")
         own += arguments
+        own_type = None if enum is not None else self.definitions.own_type(column)
+        if own_type is not None:
+            own.append(f"sql_type={quoted(own_type)}")
         filled = self._filled(column)
         own += filled
         for key in table.foreign_keys:

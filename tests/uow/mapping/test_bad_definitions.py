@@ -133,6 +133,7 @@ FIELDS: list[tuple[str, Any, Any, str]] = [
     ),
     ("hint that is no hint", "1 +", None, "cannot be evaluated"),
     ("unknown identity", Mapped[int], Column(identity="never"), "one of 'always', 'by default'"),  # type: ignore[call-overload]
+    ("empty type", Mapped[int], Column(sql_type=" "), "sql_type= is empty"),
     ("identity of no number", Mapped[str], Column(identity="always"), "identity= is for int"),
     ("sequence of no name", Mapped[int], Column(sequence=3), "a name or a Sequence, got int"),  # type: ignore[call-overload]
     ("sequence with quote", Mapped[int], Column(sequence='a"b'), "cannot name something"),
