@@ -6,7 +6,8 @@
     models = ["shop.models"]                # UOW_MODELS, with commas
     lock_timeout = 60                       # UOW_LOCK_TIMEOUT, seconds
 
-A variable wins over the file. Folders are seen from where the file is.
+A variable wins over the file. Folders, and the file of a SQLite database, are seen from where the
+file is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import quote, unquote
 
 import attrs
 
@@ -67,6 +69,8 @@ def load_config(
     file = _pyproject(start)
     root = start if file is None else file.parent
     found = {} if file is None else _settings(file)
+    if isinstance(found.get("url"), str):
+        found["url"] = _seen_from(found["url"], root)
     for name in _NAMES:
         value = variables.get(f"UOW_{name.upper()}")
         if value:
@@ -78,6 +82,16 @@ def load_config(
         lock_timeout=_seconds(found),
         root=root,
     )
+
+
+def _seen_from(url: str, root: Path) -> str:
+    """Lead a URL to the SQLite file of a project, whichever of its folders we are in."""
+    start, scheme, rest = url.partition("sqlite:///")
+    path, sign, options = rest.partition("?")
+    if start or not scheme or not path or path.startswith("/") or root.resolve() == Path.cwd():
+        return url
+    place = (root.resolve() / unquote(path)).as_posix()
+    return f"sqlite:///{quote(place)}{sign}{options}"
 
 
 def _pyproject(start: Path) -> Path | None:

@@ -125,6 +125,9 @@ class MigrationProgress:
                 self._update(name, event.number - 1, event.total)
             case "step":
                 self._update(f"{name}: {event.text[:60]}", event.number - 1, event.total)
+            case "skipped":
+                self._update(name, event.number, event.total)
+                self._output.note(f"{name}: another runner did it meanwhile")
             case "end":
                 self._update(name, event.number, event.total)
                 self._output.note(f"{name}  {event.seconds:.2f} s", "green")

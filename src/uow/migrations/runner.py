@@ -56,7 +56,8 @@ class MigrationEvent:
     """What a runner tells of its work.
 
     Attributes:
-        kind: "waiting" for another runner, "begin" or "end" of a migration, or a "step" of it.
+        kind: "waiting" for another runner, "begin" or "end" of a migration, or a "step" of it;
+            "skipped" in the place of "end" if another runner did it meanwhile.
         version: of which migration, or None.
         name: the name of its file.
         direction: "up" or "down".
@@ -67,7 +68,7 @@ class MigrationEvent:
         seconds: how long the migration took, at its end.
     """
 
-    kind: Literal["waiting", "begin", "step", "end"]
+    kind: Literal["waiting", "begin", "step", "end", "skipped"]
     version: str | None = None
     name: str = ""
     direction: Direction = "up"
@@ -280,8 +281,11 @@ class _Runner:
         )
         work = await run.run()
         seconds = time.monotonic() - start
+        if work is None:
+            self.tell(attrs.evolve(event, kind="skipped"))
+            return None
         self.tell(attrs.evolve(event, kind="end", seconds=seconds))
-        return None if work is None else _run_of(one, direction, work, seconds)
+        return _run_of(one, direction, work, seconds)
 
     def _wait(self, direction: Direction) -> None:
         self.tell(MigrationEvent(kind="waiting", direction=direction))

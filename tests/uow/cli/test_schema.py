@@ -270,3 +270,23 @@ def test_collections(
     assert uow("migrate", "down").code == 0
     assert uow("schema", "diff", "--check").code == 1
     mongodb.drop(mongodb_database)
+
+
+def test_a_file_belongs_to_its_project(
+    project: Path, uow: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SQLite file of pyproject.toml is that of the project, in whichever folder we are."""
+    models(project, MODELS)
+    (project / "pyproject.toml").write_text(
+        '[tool.uow]\nurl = "sqlite:///my%20shop.db?busy_timeout=1"\nmodels = ["shop_models"]\n',
+        encoding="utf-8",
+    )
+    assert uow("schema", "create").code == 0
+    inner = project / "src" / "inner"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert uow("schema", "diff", "--check").code == 0
+    assert list(inner.iterdir()) == []
+    monkeypatch.setenv("UOW_URL", "sqlite:///here.db")  # what the environment says is seen from us
+    assert uow("schema", "diff", "--check").code == 1
+    assert [path.name for path in inner.iterdir()] == ["here.db"]

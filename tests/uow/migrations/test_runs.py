@@ -299,6 +299,9 @@ async def test_two_runners(database: Database, folder: Folder) -> None:
         tasks.start_soon(runner, "first", 0)
         tasks.start_soon(runner, "second", 0.2)
     assert sorted(done["first"] + done["second"]) == ["1", "2"]
+    for name, versions in done.items():  # nobody tells of what the other one did
+        ends = [e.version for who, e in events if who == name and e.kind == "end"]
+        assert ends == versions
     assert await rows(database, "SELECT id FROM a") == [(1,)]
     assert [entry.version for entry in (await get_migration_status(database, folder.path)).history
             ] == ["1", "2"]  # fmt: skip

@@ -212,8 +212,8 @@ LEGACY = {
         ),
         (
             "CREATE TABLE notes (id INT UNSIGNED NOT NULL PRIMARY KEY, "
-            "user_id INT UNSIGNED NOT NULL, CONSTRAINT note_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE) "
-            "ENGINE=InnoDB"
+            "user_id INT UNSIGNED NOT NULL, CONSTRAINT note_user FOREIGN KEY (user_id) "
+            "REFERENCES users (id) ON DELETE CASCADE) ENGINE=InnoDB"
         ),
     ),
     "postgresql": (
