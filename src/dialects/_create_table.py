@@ -45,14 +45,15 @@ class Part:
         column: the column, if it is one.
         constraints: what it says of constraints; their names are empty where it gives none.
         index: the index, if it is one (MySQL).
-        primary: whether it is a column that is declared as the key, and numbered or not.
-        checks_json: whether it is a column that takes JSON only (MariaDB).
+        charset: the character set of the column, where it gives one.
+        rest: words of it that nobody asked about.
     """
 
     column: ColumnDef | None = None
     constraints: list[Constraint] = attrs.field(factory=list[Constraint])
     index: IndexDef | None = None
     charset: str | None = None
+    rest: list[str] = attrs.field(factory=list[str])
 
 
 class Reader:
@@ -191,7 +192,8 @@ def _part(reader: Reader, readable: Callable[[str], str]) -> Part:
     )
     constraint = _constraint(name, reader)
     if constraint is not None:
-        return Part(constraints=[constraint])
+        rest = [word.text for word in reader.words[reader.place :]]
+        return Part(constraints=[constraint], rest=rest)
     index = _index(reader)
     if index is not None:
         return Part(index=index)
@@ -319,7 +321,7 @@ def _column(name: str, reader: Reader, readable: Callable[[str], str]) -> Part:
             continue
         changed = _clause(column, reader, part, named)
         if changed is None:
-            reader.next()  # what nobody asked about
+            part.rest.append(reader.next().text)  # what nobody asked about
         else:
             column = changed
         named = ""

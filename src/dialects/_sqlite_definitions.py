@@ -175,6 +175,11 @@ class SQLiteWriter(DefinitionWriter):
         """
         before = change.before
         _refuse_other_key(table)
+        if before.unsaid:
+            raise MappingError(
+                f"the definition of {before.name} says {before.unsaid!r}, which would be lost when "
+                "the table is built anew; change it by SQL of your own"
+            )
         new = attrs.evolve(
             table, name=Name(f"{_MADE_ANEW}{table.name.name}"), indexes=(), options=before.options
         )
@@ -464,6 +469,7 @@ def _table(name: str, sql: str) -> TableDef:
             ]
         ),
         options=options,
+        unsaid=" ".join([word for part in parts for word in part.rest]),
     )
 
 

@@ -284,6 +284,8 @@ class TableDef:
         comment: its comment.
         options: what stands behind its columns (`STRICT`, `ENGINE=InnoDB ...`), or None for what
             `uow` writes; no part of a comparison.
+        unsaid: words of its definition that nothing here says (`ON CONFLICT REPLACE`); no part of a
+            comparison.
         triggers: no part of a comparison: models have none, and a rebuilt table keeps them.
     """
 
@@ -297,6 +299,7 @@ class TableDef:
     indexes: tuple[IndexDef, ...] = ()
     comment: str | None = None
     options: str | None = attrs.field(default=None, eq=False)
+    unsaid: str = attrs.field(default="", eq=False)
     triggers: tuple[TriggerDef, ...] = attrs.field(default=(), eq=False)
 
     def column(self, name: str) -> ColumnDef | None:

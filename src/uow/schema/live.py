@@ -25,6 +25,7 @@ from uow.schema.description import CheckDef, ExclusionDef, Name, Schema, TableDe
 from uow.schema.runs import CLEANUP_BUDGET, begin, commit
 from uow.schema.steps import (
     AddColumn,
+    AlterColumn,
     CreateSchema,
     CreateSequence,
     CreateTable,
@@ -32,6 +33,7 @@ from uow.schema.steps import (
     DropTable,
     DropType,
     RenameTable,
+    RunSQL,
     Step,
     TableStep,
 )
@@ -430,6 +432,7 @@ async def run_steps(connection: Connection, dialect: Dialect, steps: Sequence[St
     before = await read_schema(connection, dialect, schemas=_schemas_of(steps))
     texts = definitions.step_texts(steps, before)
     await _refuse_unfilled(connection, dialect, steps, before)
+    await _refuse_nulls(connection, dialect, steps, before)
     suspension = definitions.suspension()
     rebuilds = suspension is not None and definitions.rebuilds(steps, before)
     broken: set[Row] = set()
@@ -479,6 +482,34 @@ async def _refuse_unfilled(
             old = names.get(step.table, step.table)
             if before.table(old) is not None:
                 await refuse_unfilled(connection, dialect, step, known_as=old)
+
+
+async def _refuse_nulls(
+    connection: Connection, dialect: Dialect, steps: Sequence[Step], before: Schema
+) -> None:
+    """Refuse to let a column take no NULL that holds some; stores tell that in words of their own.
+
+    Raises:
+        ConstraintError: it holds one.
+    """
+    for step in steps:
+        if isinstance(step, RunSQL):
+            return  # which may fill them
+        if not isinstance(step, AlterColumn) or step.after.nullable or not step.before.nullable:
+            continue
+        table = before.table(step.table)
+        if table is None or table.column(step.before.name) is None:
+            continue  # it is renamed before
+        name = step.before.name
+        column, source = dialect.definitions.name(Name(name)), dialect.definitions.name(step.table)
+        sql = f"SELECT 1 FROM {source} WHERE {column} IS NULL LIMIT 1"
+        if await connection.fetch(Statement(sql, reads=True)):
+            raise ConstraintError(
+                f"{step.table}.{name} holds NULL, and is to take none: fill it first",
+                kind=ConstraintKind.NOT_NULL,
+                table=str(step.table),
+                columns=(name,),
+            )
 
 
 async def refuse_unfilled(

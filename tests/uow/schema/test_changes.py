@@ -13,6 +13,7 @@ from tests.uow.schema.stores import EACH_STORE, make_empty, store_url
 from uow import (
     Column,
     ConstraintError,
+    ConstraintKind,
     Database,
     DestructiveChangeError,
     Mapped,
@@ -193,6 +194,22 @@ async def test_truth_values_and_numbers(database: Database) -> None:
     assert await run(database, "SELECT it + 1 FROM flags") == [(2,)]
     await apply_schema(database, [AlterColumn("flags", number, truth)], allow_destructive=True)
     assert await run(database, "SELECT it FROM flags") == [(True if store == "postgresql" else 1,)]
+
+
+async def test_nulls_that_are_there(database: Database) -> None:
+    """G3: a column that holds NULL is not made to take none, with the same words on every store."""
+    text = "CREATE TABLE notes (id BIGINT NOT NULL PRIMARY KEY, n BIGINT)"
+    await apply_schema(database, [RunSQL((text, "INSERT INTO notes VALUES (1, NULL)"))])
+    before = ColumnDef(name="n", type="BIGINT")
+    step = AlterColumn("notes", before, ColumnDef(name="n", type="BIGINT", nullable=False))
+    with pytest.raises(
+        ConstraintError, match=r"notes\.n holds NULL, and is to take none"
+    ) as caught:
+        await apply_schema(database, [step])
+    assert (caught.value.kind, caught.value.columns) == (ConstraintKind.NOT_NULL, ("n",))
+    fill = RunSQL(("UPDATE notes SET n = 7",))
+    await apply_schema(database, [fill, step])
+    assert await run(database, "SELECT n FROM notes") == [(7,)]
 
 
 async def test_what_is_lost_is_asked_for(database: Database) -> None:

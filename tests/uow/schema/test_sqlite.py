@@ -137,6 +137,26 @@ async def test_values_take_their_new_type(
         assert await run(database, "SELECT it FROM kept") == [(found,), (None,)]
 
 
+@pytest.mark.parametrize(
+    "column",
+    ["n TEXT UNIQUE ON CONFLICT REPLACE", "n TEXT NOT NULL ON CONFLICT IGNORE",
+     "n TEXT, UNIQUE (n) ON CONFLICT REPLACE"],
+)  # fmt: skip
+async def test_what_would_be_lost_is_refused(database: Database, column: str) -> None:
+    """What a definition says, and nobody here can say again, keeps it from being built anew."""
+    texts = (f"CREATE TABLE odd (id INTEGER PRIMARY KEY, other TEXT, {column})",)
+    await apply_schema(database, [RunSQL(texts)])
+    before = await run(database, "SELECT sql FROM sqlite_schema")
+    other = ColumnDef(name="other", type="TEXT")
+    with pytest.raises(MappingError, match=r"odd says 'ON CONFLICT \w+', which would be lost"):
+        await apply_schema(
+            database,
+            [AlterColumn("odd", other, ColumnDef(name="other", type="VARCHAR(9)"))],
+            allow_destructive=True,
+        )
+    assert await run(database, "SELECT sql FROM sqlite_schema") == before
+
+
 async def test_only_a_key_has_numbers(database: Database) -> None:
     """SQLite numbers the rows by their key: another column is refused, and the key stays."""
     await apply_schema(database, [RunSQL(("CREATE TABLE codes (code TEXT PRIMARY KEY, n INT)",))])
