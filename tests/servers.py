@@ -178,7 +178,7 @@ class ServerRun:
 
 def _quick_folder() -> str | None:
     """Where files are kept in memory, if there is room: most of what tests wait for is files."""
-    memory = "/dev/shm"  # noqa: S108 - the folders made there are private
+    memory = "/dev/shm"
     if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
         return None
     return memory if shutil.disk_usage(memory).free > _ROOM else None
