@@ -25,14 +25,20 @@ _known: list[bytes] = []
 async def empty(url: str) -> bool:
     """Make the file with its tables, if it is known what they are; say whether it is."""
     if _known:
-        Path(parse_url(url).database).write_bytes(_known[0])  # noqa: ASYNC240 - a few pages
+        Path(_file_of(url)).write_bytes(_known[0])  # noqa: ASYNC240 - a few pages
     return bool(_known)
 
 
 async def remember(url: str) -> None:
     """Take note of a file in which the tables are."""
-    command = [sys.executable, "-c", _READ, parse_url(url).database]
+    command = [sys.executable, "-c", _READ, _file_of(url)]
     read = await anyio.to_thread.run_sync(
         lambda: subprocess.run(command, capture_output=True, check=True)
     )
     _known[:] = [read.stdout]
+
+
+def _file_of(url: str) -> str:
+    file = parse_url(url).database
+    assert file is not None
+    return file
