@@ -143,9 +143,9 @@ async def test_bad_calls_of_helpers(folder: Folder) -> None:
 
 FORGOTTEN = {
     'self.create_table("a", {"id": "INTEGER"})': "(1_step.py) failed going up: MigrationError: "
-    "create_table() in line 7 was not awaited",
-    'self.drop_table("a")\nawait self.create_table("b", {"id": "INTEGER"})': "(1_step.py, line 8)",
-    'await self.create_table("a", {"id": "INTEGER"})\n{}["x"]': "(1_step.py, line 8) failed going "
+    "create_table() in line {0} was not awaited",
+    'self.drop_table("a")\nawait self.create_table("b", {"id": "INTEGER"})': "(1_step.py, line {1})",
+    'await self.create_table("a", {"id": "INTEGER"})\n{}["x"]': "(1_step.py, line {1}) failed going "
     "up behind step 1: KeyError: 'x'",
 }
 
@@ -155,10 +155,11 @@ async def test_calls_that_nobody_awaits(folder: Folder) -> None:
     """G2: a helper that was not awaited would do nothing: it is an error that says the line."""
     async with Database("sqlite://") as database:
         for body, message in FORGOTTEN.items():
-            folder.add("1", body)
+            text = folder.add("1", body).read_text(encoding="utf-8")
+            line = text[: text.index(body.partition("\n")[0])].count("\n") + 1
             with pytest.raises(MigrationError) as caught:
                 await run_migrations(database, folder.path)
-            assert message in str(caught.value)
+            assert message.format(line, line + 1) in str(caught.value)
             with pytest.raises(MigrationError):
                 await run_migrations(database, folder.path, dry_run=True)
             assert (await get_migration_status(database, folder.path)).history == ()
