@@ -144,8 +144,8 @@ async def test_bad_calls_of_helpers(folder: Folder) -> None:
 FORGOTTEN = {
     'self.create_table("a", {"id": "INTEGER"})': "(1_step.py) failed going up: MigrationError: "
     "create_table() in line {0} was not awaited",
-    'self.drop_table("a")\nawait self.create_table("b", {"id": "INTEGER"})': "(1_step.py, line {1})",
-    'await self.create_table("a", {"id": "INTEGER"})\n{}["x"]': "(1_step.py, line {1}) failed going "
+    'self.drop_table("a")\nawait self.create_table("b", {"id": "INTEGER"})': ".py, line {1})",
+    'await self.create_table("a", {"id": "INTEGER"})\n{}["x"]': ".py, line {1}) failed going "
     "up behind step 1: KeyError: 'x'",
 }
 
