@@ -27,7 +27,7 @@ from uow.types import (
     Uuid,
 )
 
-__all__ = ["kind_of_type"]
+__all__ = ["Make", "kind_of_type"]
 
 _SHAPE: Final = re.compile(r"([A-Za-z_][\w ]*?)\s*(?:\(([\d ,]*)\))?((?:\s[A-Za-z ]+)?)\Z")
 

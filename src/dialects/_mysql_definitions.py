@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import attrs
 
 from uow.dialects._create_table import Part, Reader, parts_of_table, text_of
-from uow.dialects._kinds import kind_of_type
+from uow.dialects._kinds import Make, kind_of_type
 from uow.dialects._names import Quoter
 from uow.dialects.base import Reading
 from uow.dialects.sql_ddl import integer_type
@@ -51,7 +51,7 @@ _NOW: Final = re.compile(
 )
 """The moment, as the zone of all connections is UTC."""
 
-_USUAL: Final = {
+_USUAL: Final[Mapping[type[ColumnType], str]] = {
     DateTime: "DATETIME(6)",
     Float: "DOUBLE",
     Time: "TIME(6)",
@@ -292,7 +292,7 @@ class MySQLWriter(DefinitionWriter):
 
     def kind(self, column: ColumnDef) -> ColumnType:
         """Sixteen bytes are a UUID, as `uow` keeps it here; MariaDB's own comes as a text."""
-        own = {"BINARY(16)": lambda _: Uuid(), "UUID": lambda _: Text()}
+        own: dict[str, Make] = {"BINARY(16)": lambda _: Uuid(), "UUID": lambda _: Text()}
         return column.kind or kind_of_type(column.type, own)
 
     def told(self, wanted: TableDef, told: TableDef) -> TableDef:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import chain, count
 from typing import Any, Final, final
 
@@ -42,7 +42,7 @@ __all__ = ["PostgreSQLWriter", "block"]
 _SIZE: Final = re.compile(r"\(\d+(, *\d+)?\)")
 
 
-_USUAL: Final = {
+_USUAL: Final[Mapping[type[ColumnType], str]] = {
     Float: "DOUBLE PRECISION",
     Interval: "INTERVAL",
     Json: "JSONB",

@@ -120,7 +120,11 @@ class ChangeValidation(CollectionStep):
     @property
     def command(self) -> dict[str, Any]:
         """`collMod`; without a validator all else is as it is at first."""
-        usual = {"validator": {}, "validationLevel": "strict", "validationAction": "error"}
+        usual: dict[str, Any] = {
+            "validator": {},
+            "validationLevel": "strict",
+            "validationAction": "error",
+        }
         return {"collMod": self.collection, **usual, **self.after}
 
     def reversed(self, before: Schema) -> tuple[Step, ...]:  # noqa: ARG002

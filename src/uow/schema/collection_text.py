@@ -126,23 +126,22 @@ class _Source:
         self._look(value)
         return _written(value, 0 if isinstance(value, Mapping) else _INDENT + 4)  # `call` moves it
 
-    def _look(self, value: object) -> None:
+    def _look(self, value: Any) -> None:
         """Remember what a value is written with.
 
         Raises:
             MappingError: it cannot be written.
         """
+        inner: Any = value
         match value:
             case None | bool() | int() | float() | str() | bytes():
                 return
             case Mapping():
-                items: Mapping[object, object] = value
-                for pair in items.items():
-                    self._look(pair[0])
-                    self._look(pair[1])
+                for key, one in inner.items():
+                    self._look(key)
+                    self._look(one)
             case list() | tuple():
-                members: Sequence[object] = value
-                for one in members:
+                for one in inner:
                     self._look(one)
             case datetime() | date() | timedelta():
                 self.imports.add("import datetime")
@@ -153,7 +152,7 @@ class _Source:
             case UUID():
                 self.imports.add("from uuid import UUID")
             case _ if type(value).__module__.partition(".")[0] == "bson":
-                class_ = type(value)
+                class_: type[Any] = inner.__class__
                 self.imports.add(f"from {class_.__module__} import {class_.__name__}")
             case _:
                 raise MappingError(
@@ -169,17 +168,16 @@ _ARGUMENTS: Final = (
 
 def _written(value: Any, indent: int) -> str:
     """Write a value as Python, a member a line if it is too long for one."""
+    inner: Any = value
     match value:
         case Mapping():
-            items: Mapping[Any, Any] = value
             pairs = [
                 f"{_written(key, indent)}: {_written(one, indent + 4)}"
-                for key, one in items.items()
+                for key, one in inner.items()
             ]
             return _bracketed("{", pairs, "}", indent)
         case list() | tuple():
-            members: list[Any] = list(value)
-            return _bracketed("[", [_written(one, indent + 4) for one in members], "]", indent)
+            return _bracketed("[", [_written(one, indent + 4) for one in inner], "]", indent)
         case str():
             return quoted(value)
         case bool() | None:

@@ -252,12 +252,11 @@ def _same_validation(found: Mapping[str, Any], asked: Mapping[str, Any]) -> bool
 
 def _comparable(value: Any) -> Any:
     """Give a value in a form that is the same before a server has had it and after."""
+    inner: Any = value
     if isinstance(value, Mapping):
-        items: Mapping[str, Any] = value
-        return {key: _comparable(one) for key, one in items.items()}
+        return {key: _comparable(one) for key, one in inner.items()}
     if isinstance(value, list | tuple):
-        members: list[Any] = list(value)
-        return [_comparable(one) for one in members]
+        return [_comparable(one) for one in inner]
     if hasattr(value, "pattern") and hasattr(value, "flags"):  # Python's and BSON's
         return ("regex", value.pattern, int(value.flags) & ~re.UNICODE)
     return value
