@@ -52,5 +52,5 @@ _source: Final = _Source()
 
 
 def new_object_ids(count: int) -> list[ObjectId]:
-    """Make keys that nobody has, in ascending order but where the counter of 24 bits begins anew."""
+    """Make keys that nobody has: ascending, but where the counter of 24 bits begins anew."""
     return _source.draw(count)

@@ -30,6 +30,9 @@ _MOST_WRITES: Final = 10_000
 _MOST_BYTES: Final = 16 << 20
 """How large the client lets a command be, beside 16 kB for its head."""
 
+_PART: Final = 100
+"""So many documents of 16 MB are less than the 2 GB that can be encoded."""
+
 
 @final
 class Run:
@@ -79,7 +82,7 @@ def runs_of(bulk: BulkWrite, codec: CodecOptions[Any]) -> list[Run] | None:
         command, field, convert = known
         for some in _in_lots(group):
             writes = convert(some)
-            if writes is None or len(encode({field: writes}, False, codec)) > _MOST_BYTES:
+            if writes is None or not _fits(writes, codec):
                 return None
             runs.append(Run(place, command, field, writes))
             place += len(some)
@@ -92,6 +95,16 @@ _kind_of: Final[Callable[[Write], Any]] = itemgetter(0)
 def _in_lots(writes: Iterator[Write]) -> Iterator[list[Write]]:
     while lot := list(islice(writes, _MOST_WRITES)):
         yield lot
+
+
+def _fits(writes: Sequence[Any], codec: CodecOptions[Any]) -> bool:
+    """Whether they go into a message; a part at a time, so that little is encoded in vain."""
+    size = 0
+    for start in range(0, len(writes), _PART):
+        size += len(encode({"": writes[start : start + _PART]}, False, codec))
+        if size > _MOST_BYTES:
+            return False
+    return True
 
 
 def _inserts(writes: Sequence[Write]) -> list[Any] | None:
@@ -111,7 +124,8 @@ def _updates(writes: Sequence[Write]) -> list[Any] | None:
         ]
     except ValueError:  # one brings options
         return None
-    return made if all([_is_change(one["u"]) for one in made]) else None
+    unclear = [one for one in made if not _is_change(one["u"])]
+    return None if unclear else made
 
 
 def _replaces(writes: Sequence[Write]) -> list[Any] | None:
@@ -119,8 +133,8 @@ def _replaces(writes: Sequence[Write]) -> list[Any] | None:
         made = [{"q": found, "u": new, "upsert": upsert} for _, found, new, upsert in writes]
     except ValueError:
         return None
-    is_sound = all([type(one["u"]) is dict and not _is_change(one["u"]) for one in made])
-    return made if is_sound else None
+    unclear = [one for one in made if type(one["u"]) is not dict or _is_change(one["u"])]
+    return None if unclear else made
 
 
 def _deletes(writes: Sequence[Write]) -> list[Any] | None:
@@ -137,9 +151,7 @@ def _is_change(change: Any) -> bool:
     return type(change) is list and bool(change)
 
 
-_KINDS: Final[
-    Mapping[str, tuple[str, str, Callable[[Sequence[Write]], list[Any] | None]]]
-] = {
+_KINDS: Final[Mapping[str, tuple[str, str, Callable[[Sequence[Write]], list[Any] | None]]]] = {
     "insert": ("insert", "documents", _inserts),
     "update": ("update", "updates", _updates),
     "replace": ("update", "updates", _replaces),
