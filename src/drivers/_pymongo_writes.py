@@ -89,6 +89,7 @@ def runs_of(bulk: BulkWrite, codec: CodecOptions[Any]) -> list[Run] | None:
     return runs
 
 
+_class_of: Callable[[Any], Any] = type
 _kind_of: Final[Callable[[Write], Any]] = itemgetter(0)
 
 
@@ -110,7 +111,7 @@ def _fits(writes: Sequence[Any], codec: CodecOptions[Any]) -> bool:
 def _inserts(writes: Sequence[Write]) -> list[Any] | None:
     documents: list[Any] = [document for _, document in writes]
     # The client gives a document its key, and writes it first, if it is a dict.
-    keyed = [one for one in documents if type(one) is dict and "_id" in one]
+    keyed = [one for one in documents if _class_of(one) is dict and "_id" in one]
     return documents if len(keyed) == len(documents) else None
 
 
@@ -133,7 +134,7 @@ def _replaces(writes: Sequence[Write]) -> list[Any] | None:
         made = [{"q": found, "u": new, "upsert": upsert} for _, found, new, upsert in writes]
     except ValueError:
         return None
-    unclear = [one for one in made if type(one["u"]) is not dict or _is_change(one["u"])]
+    unclear = [one for one in made if _class_of(one["u"]) is not dict or _is_change(one["u"])]
     return None if unclear else made
 
 
@@ -146,9 +147,9 @@ def _deletes(writes: Sequence[Write]) -> list[Any] | None:
 
 def _is_change(change: Any) -> bool:
     """Whether an update says what to do; the server would take another one for a replacement."""
-    if type(change) is dict:
-        return next(iter(change), "")[:1] == "$"
-    return type(change) is list and bool(change)
+    if _class_of(change) is dict:
+        return str(next(iter(change), "")).startswith("$")
+    return _class_of(change) is list and bool(change)
 
 
 _KINDS: Final[Mapping[str, tuple[str, str, Callable[[Sequence[Write]], list[Any] | None]]]] = {

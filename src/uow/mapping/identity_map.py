@@ -7,7 +7,7 @@ their bytes are the keys of the dict, and nobody else notices.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, final
 
 from uow.types import ObjectIdType
@@ -42,10 +42,8 @@ def _plain(key: Any) -> Any:
         return (key,)
 
 
-_get = dict[Any, Any].get
-_pop = dict[Any, Any].pop
-_setdefault = dict[Any, Any].setdefault
-_update = dict[Any, Any].update
+_get: Callable[..., Any] = vars(dict)["get"]
+_set: Callable[..., None] = vars(dict)["__setitem__"]
 
 
 @final
@@ -55,16 +53,16 @@ class ObjectIdMap(dict[Any, Any]):
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> Any:
-        return dict.__getitem__(self, _plain(key))
+        return super().__getitem__(_plain(key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        dict.__setitem__(self, _plain(key), value)
+        _set(self, _plain(key), value)
 
     def __delitem__(self, key: Any) -> None:
-        dict.__delitem__(self, _plain(key))
+        super().__delitem__(_plain(key))
 
     def __contains__(self, key: Any) -> bool:
-        return dict.__contains__(self, _plain(key))
+        return super().__contains__(_plain(key))
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Give the object with a key."""
@@ -72,16 +70,16 @@ class ObjectIdMap(dict[Any, Any]):
 
     def pop(self, key: Any, *default: Any) -> Any:
         """Take out the object with a key."""
-        return _pop(self, _plain(key), *default)
+        return super().pop(_plain(key), *default)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """Give the object with a key; one that is put there, if there is none."""
-        return _setdefault(self, _plain(key), default)
+        return super().setdefault(_plain(key), default)
 
     def update(self, pairs: Iterable[tuple[Any, Any]]) -> None:  # type: ignore[override]
         """Put objects under their keys."""
-        _update(self, [(_plain(key), value) for key, value in pairs])
+        super().update([(_plain(key), value) for key, value in pairs])
 
     def adopt(self, objects: dict[Any, Any]) -> None:
         """Take in objects by what stands for their keys."""
-        _update(self, objects)
+        super().update(objects)
