@@ -129,12 +129,26 @@ async def replace_documents(
                 f"{len(keys) - there} of {len(keys)} documents of {mapper.name} that were to be "
                 "replaced are not there"
             )
+    if ignore_revision:
+        for obj in found:
+            await _take_version(session, obj)
+    # First, since it calls handlers, and gives keys to new documents that these link to.
+    await _flush(session, found)
     codecs = codecs_of(session.database)
     for obj in found:
-        if ignore_revision:
-            await _take_version(session, obj)
         stages = ({"$replaceWith": {"$literal": _document(obj, codecs)}},)
         await update_document(session, obj, (stages,), ignore_revision=ignore_revision)
+
+
+async def _flush(session: Session, objects: list[Any]) -> None:
+    """Write what is waiting; what was to be replaced and is gone was not found."""
+    try:
+        await session.flush()
+    except StaleObjectError as error:
+        gone = [one for one in error.objects if any(one is obj for obj in objects)]
+        if gone and all(mapper_of(one).version is None for one in gone):
+            raise NotFoundError(f"the document of {gone[0]!r} is gone") from error
+        raise
 
 
 async def _take_version(session: Session, obj: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import attrs
+import pydantic
 import pytest
 from bson import ObjectId
 from bson.dbref import DBRef
@@ -85,6 +86,19 @@ def raw(mongodb_database: str) -> Any:
     """The database, past this library."""
     with database_of(mongodb_database) as store:
         yield store
+
+
+class Height(pydantic.BaseModel):
+    """What is read of a door."""
+
+    height: int
+
+
+class Shown(pydantic.BaseModel):
+    """What is read of a house."""
+
+    name: str
+    door: Height
 
 
 async def a_house(name: str = "one", **values: Any) -> Any:
@@ -329,6 +343,39 @@ async def test_search_by_linked_fields(database: Database, sent: Sent) -> None:
     assert isinstance((await House.get(one.id)).door, Link)
     with pytest.raises(AttributeError, match="has no attribute 'colour'"):
         House.door.colour  # noqa: B018
+
+
+async def test_what_follows_fetched_links(database: Database) -> None:
+    """166, 173, 174, 200, 201: linked documents stand in their places for stages and projections."""
+    await a_house("one")
+    await House(name="two", door=await Door(height=9).insert()).insert()
+    all_of_them = House.find(fetch_links=True)
+    tall = House.find(House.door.height > 5, fetch_links=True)
+
+    by_height = [{"$group": {"_id": "$door.height"}}, {"$sort": {"_id": 1}}]
+    assert await all_of_them.aggregate(by_height).to_list() == [{"_id": 3}, {"_id": 9}]
+    assert await tall.aggregate(by_height).to_list() == [{"_id": 9}]
+    assert await all_of_them.max(House.door.height) == 9
+    assert await all_of_them.avg(House.door.lock.k) == 1
+    first = House.find(fetch_links=True).sort(-House.door.height).limit(1)
+    assert await first.aggregate([{"$project": {"_id": 0, "name": 1}}]) == [{"name": "two"}]
+    assert await all_of_them.aggregate([{"$unwind": "$windows"}, {"$match": {"windows.x": 1}}])
+    [shown] = await tall.project(Shown).to_list()
+    assert (shown.name, shown.door.height) == ("two", 9)
+
+
+async def test_what_is_changed_by_linked_fields(database: Database, raw: Any) -> None:
+    """175, 179, 190, 193: a change or a deletion finds what a query with its links finds."""
+    await a_house("one")
+    await House(name="two", door=await Door(height=9).insert()).insert()
+
+    tall = House.find(House.door.height > 5, fetch_links=True)
+    assert await tall.set({House.name: "tall"}) == 1
+    assert sorted(one["name"] for one in raw.houses.find()) == ["one", "tall"]
+    low = House.find_one(House.door.height < 5, fetch_links=True)
+    assert await low.set({House.name: "low"}) == 1
+    assert await tall.delete() == 1
+    assert [one["name"] for one in raw.houses.find()] == ["low"]
 
 
 async def test_looked_up_members_keep_their_places(database: Database, raw: Any) -> None:

@@ -158,6 +158,30 @@ class ActionWins(Document):
         self.age = 100
 
 
+class Counting(Document):
+    """Counts the calls of its handlers, some of which are of several events."""
+
+    updates: int = 0
+    others: int = 0
+    note: str = ""
+    _after: int = 0
+
+    @before_event(Update)
+    def count_update(self) -> None:
+        """Of updates alone."""
+        self.updates += 1
+
+    @before_event(Insert, Replace, Save)
+    def count_other(self) -> None:
+        """Of what writes it whole."""
+        self.others += 1
+
+    @after_event(Update, Replace)
+    def note_after(self) -> None:
+        """What follows them."""
+        self._after += 1
+
+
 class Overrides(Document):
     """Only the handler's changes are written."""
 
@@ -237,7 +261,7 @@ class Everything(Document):
 
 
 ALL = (
-    Managed, Whole, Unmanaged, Heard, Merging, ActionWins, Overrides, Refusing, Validated, Sparse,
+    Managed, Whole, Unmanaged, Heard, Merging, ActionWins, Counting, Overrides, Refusing, Validated, Sparse,
     Everything,
 )  # fmt: skip
 
@@ -403,6 +427,26 @@ async def test_handlers_of_updates(bound: Database) -> None:
     stored = await Refusing.get(four.id)
     assert stored is not None
     assert stored.age == 0
+
+
+async def test_a_verb_calls_a_handler_once(bound: Database) -> None:
+    """230, 241: the flush in a verb does not call again what the verb calls itself."""
+    made = await Counting().save()
+    assert (made.updates, made.others) == (0, 1)
+
+    await made.set({Counting.note: "a"})
+    assert (made.updates, made._after) == (1, 1)
+    stored = await Counting.get(made.id)
+    assert stored is not None
+    assert stored.updates == 1
+    made.note = "b"
+    await made.replace()
+    assert (made.others, made._after) == (2, 2)
+    async with Session(bound) as session:
+        session.add(made)
+        made.note = "c"
+        await session.commit()
+    assert (made.updates, made._after) == (3, 3)
 
 
 async def test_validate_on_save(bound: Database) -> None:
