@@ -34,6 +34,7 @@ from uow.types import (
     ColumnType,
     Date,
     DateTime,
+    DocumentValue,
     EnumType,
     Float,
     Integer,
@@ -335,7 +336,10 @@ class _Settler:
             try:
                 is_key = isinstance(column.type, ObjectIdType)  # which may have no hint
                 meant = as_object_id(value) if is_key else coerced(column.hint, value)
-            except ValueError:
+            except ValueError as error:
+                if isinstance(value, Mapping) and type(column.type) is DocumentValue:
+                    # What is wrong in it tells more.
+                    raise ValueError(str(error)) from None
                 meant = value
             if meant is value:
                 raise

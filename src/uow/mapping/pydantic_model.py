@@ -162,9 +162,11 @@ def has_rules(mapper: Mapper) -> bool:
     """Whether a class says something to pydantic: constraints, validators, a configuration."""
     found: bool | None = mapper.kept.get(has_rules)
     if found is None:
-        infos = [mapper.fields[column.attribute].spec.info for column in mapper.columns]
+        fields = [mapper.fields[column.attribute] for column in mapper.columns]
+        infos = [field.spec.info for field in fields]
+        hints = [field.hint.given for field in fields if field.hint is not None]
         config = config_of(mapper.name, {}, (mapper.class_,))
-        found = mapper.kept[has_rules] = speaks_to_pydantic(mapper.class_, infos, config)
+        found = mapper.kept[has_rules] = speaks_to_pydantic(mapper.class_, infos, hints, config)
     return found
 
 

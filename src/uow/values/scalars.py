@@ -43,7 +43,15 @@ MAX_DIGITS: Final = 1000
 
 def kind_of(value: object) -> str:
     """What a message may say about a value: its class, and no more."""
-    return "None" if value is None else type(value).__name__
+    if value is None:
+        return "None"
+    class_ = type(value)
+    # Tracked containers are what they track to their user.
+    is_tracked = class_.__module__.startswith("uow.") and class_.__base__ in _CONTAINERS
+    return class_.__base__.__name__ if is_tracked and class_.__base__ else class_.__name__
+
+
+_CONTAINERS: Final = (dict, list, set)
 
 
 def wrong_kind(expected: str, value: object) -> ValueError:

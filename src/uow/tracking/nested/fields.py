@@ -9,6 +9,7 @@ way, refers to a token that nobody holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -129,9 +130,12 @@ class FieldKeeper:
     def keep(self, obj: Any, column: MappedColumn, value: Any) -> None:
         """Put a user's value into a field, past the write hook, and wrap it.
 
-        A builtin container is copied. The value that was there tells nobody any more.
+        A builtin container is copied; in a document a dict may stand for an embedded object. The
+        value that was there tells nobody any more.
         """
         stored = stored_form(obj, column)
+        with suppress(ValueError):  # which the flush tells of
+            value = column.with_objects(value)
         if type(value) is bytes and isinstance(column.type, Binary):
             value = bytearray(value)  # as which it would come back
         if type(value) in SCALARS:

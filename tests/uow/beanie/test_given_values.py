@@ -1,0 +1,159 @@
+"""Values that stand for others, beyond those of JSON: where Beanie's programs give them."""
+# What is given here stands for what the fields hold: that is what is tested.
+# mypy: disable-error-code="arg-type, attr-defined, call-arg, dict-item, list-item, misc"
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+import re
+from typing import Any
+
+import attrs
+import pydantic
+import pytest
+from pydantic import EmailStr, HttpUrl, SecretStr
+
+from tests.support.mongodb import database_of
+from uow import Database, Document, ValidationError
+from uow.beanie.operators import AddToSet, Push, Set
+
+pytestmark = pytest.mark.anyio
+
+
+class Address(pydantic.BaseModel):
+    """An embedded model, with an address of another kind."""
+
+    city: str
+    number: int = 0
+    mail: EmailStr | None = None
+
+
+@attrs.define
+class Size:
+    """An embedded attrs class."""
+
+    width: int
+    url: HttpUrl | None = None
+
+
+class Checked(Document):
+    """Fields that pydantic has classes of its own for."""
+
+    mail: EmailStr = "a@b.org"
+    mails: list[EmailStr] = []  # noqa: RUF012
+    page: HttpUrl | None = None
+    secret: SecretStr = SecretStr("")
+
+
+class Written(Document):
+    """Fields whose values are written as text."""
+
+    ip: ipaddress.IPv4Address | None = None
+    net: ipaddress.IPv6Network | None = None
+    path: pathlib.PurePosixPath | None = None
+    pattern: re.Pattern[str] | None = None
+
+
+class Holder(Document):
+    """Fields that hold objects and lists."""
+
+    address: Address | None = None
+    addresses: list[Address] = []  # noqa: RUF012
+    size: Size | None = None
+    names: list[str] = []  # noqa: RUF012
+    numbers: set[int] = set()  # noqa: RUF012
+    counts: dict[str, int] = {}  # noqa: RUF012
+
+
+H: Any = Holder
+ALL = (Checked, Written, Holder)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """The client library is for asyncio."""
+    return "asyncio"
+
+
+async def test_classes_of_pydantic(bound: Database) -> None:
+    """94, 257: what pydantic only checks is kept as text; what it makes is made of text."""
+    made: Any = Checked(mail="Ann@EXAMPLE.org", mails=["c@d.org"], page="http://x.org", secret="s")
+    assert made.mail == "Ann@example.org"
+    assert (made.page, made.secret) == (HttpUrl("http://x.org"), SecretStr("s"))
+    await made.insert()
+    found = await Checked.find_one({"mails": "c@d.org"})
+
+    assert found is not None
+    assert (found.mail, found.page) == (made.mail, made.page)
+    assert await Checked.find(Checked.mail == made.mail).count() == 1
+    with pytest.raises(ValidationError, match=r"Checked\.mail: value is not a valid email"):
+        Checked(mail="zz")
+    with pytest.raises(ValidationError, match=r"Checked\.page: Input should be a valid URL"):
+        Checked(page="zz")
+    assert Checked.model_json_schema()["properties"]["mail"]["format"] == "email"
+
+
+async def test_what_is_written_as_text(bound: Database) -> None:
+    """13, 257: addresses, paths and patterns are made of the text that says them."""
+    made: Any = Written(ip="10.0.0.1", net="::/8", path="/a/b", pattern="^a")
+    assert made.ip == ipaddress.IPv4Address("10.0.0.1")
+    assert made.net == ipaddress.IPv6Network("::/8")
+    assert (made.path, made.pattern) == (pathlib.PurePosixPath("/a/b"), re.compile("^a"))
+    await made.insert()
+    found = await Written.get(made.id)
+
+    assert found is not None
+    assert (found.ip, found.path) == (made.ip, made.path)
+    for wrong in ({"ip": "zz"}, {"ip": 5}, {"net": "zz"}, {"path": 3}, {"pattern": "("}):
+        with pytest.raises(ValidationError, match=rf"Written\.{next(iter(wrong))}: expected"):
+            Written(**wrong)
+
+
+async def test_dicts_for_objects(bound: Database, mongodb_database: str) -> None:
+    """30, 31, 145, 154: a dict stands for an embedded object where it is set, as where it is made."""
+    made: Any = await Holder(address={"city": "Oslo"}).insert()
+    await made.set({Holder.address: {"city": "Bergen"}})
+    assert made.address == Address(city="Bergen")
+    await made.update({"$set": {"size": {"width": "3"}, "addresses": [{"city": "Voss"}]}})
+    assert (made.size, made.addresses) == (Size(3), [Address(city="Voss")])
+    await made.update(Push({Holder.addresses: {"city": "Alta"}}))
+    await made.update(Set({H.addresses[0]: {"city": "x"}}))
+    await Holder.find_one().update(AddToSet({Holder.addresses: {"city": "Alta"}}))
+    await made.refresh()
+    assert made.addresses == [Address(city="x"), Address(city="Alta")]
+
+    made.address = {"city": "Moss", "mail": "a@b.org"}
+    made.addresses = [{"city": "Rena"}, Address(city="Moss")]
+    assert made.address.mail == "a@b.org"
+    made.address.number = 4
+    await made.save()
+    with database_of(mongodb_database) as raw:
+        stored = raw.Holder.find_one()
+    assert stored["address"] == {"city": "Moss", "number": 4, "mail": "a@b.org"}
+    assert [one["city"] for one in stored["addresses"]] == ["Rena", "Moss"]
+
+    with pytest.raises(ValidationError, match=r"Holder\.address: city: Field required"):
+        await made.set({Holder.address: {"town": "Oslo"}})
+    with pytest.raises(ValidationError, match=r"Holder\.address: number: Input should be a valid"):
+        Holder(address={"city": "Oslo", "number": "x"})
+    made.address = {"town": "Oslo"}
+    with pytest.raises(ValidationError, match=r"Holder\.address: expected Address, got dict"):
+        await made.save()
+
+
+async def test_a_member_beside_a_list(bound: Database) -> None:
+    """103-105: beside a list stands a list, or one of its members, as MongoDB has it."""
+    await Holder(names=["a", "b"], numbers={1, 2}).insert()
+    await Holder(names=["c"]).insert()
+
+    assert await Holder.find(H.names == "a").count() == 1
+    assert await Holder.find(H.names != "a").count() == 1
+    assert await Holder.find(H.names > "a").count() == 2
+    assert await Holder.find(H.names == ["a", "b"]).count() == 1
+    assert await Holder.find(H.names.in_(["b", "c"])).count() == 2
+    assert await Holder.find(H.numbers == 2).count() == 1
+    for wrong in (lambda: H.names == 3, lambda: H.names == {"$gt": ""}, lambda: H.counts == 3):
+        with pytest.raises(ValidationError, match="expected"):
+            wrong()
