@@ -515,16 +515,24 @@ class Document(LinkVerbs, Stateful, mapped=False):
         cls,
         aggregation_pipeline: Sequence[Mapping[str, Any]],
         projection_model: type[Any] | None = None,
+        *,
+        with_children: bool = False,
         **options: Any,
     ) -> AggregationQuery[Any]:
-        """Run a pipeline of MongoDB's on the collection; see `DocumentQuery.aggregate`.
+        """Run a pipeline of MongoDB's on the documents; see `DocumentQuery.aggregate`.
 
         Awaited it is what comes out, as the store gives it, or objects of `projection_model`.
+
+        Args:
+            aggregation_pipeline: the stages.
+            projection_model: the class of what comes out; dicts without it.
+            with_children: also of classes below this one, in the same collection.
+            **options: as `DocumentQuery.aggregate` takes them.
 
         Raises:
             QueryError: a stage writes (`$out`, `$merge`), or it is no pipeline.
         """
-        return cls.find_all(with_children=True).aggregate(
+        return cls.find_all(with_children=with_children).aggregate(
             aggregation_pipeline, projection_model, **options
         )
 

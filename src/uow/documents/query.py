@@ -571,7 +571,10 @@ def _order_terms(mapper: Mapper, given: Any) -> list[Any]:
 def _term(mapper: Mapper, field: Any, direction: Any) -> OrderTerm:
     found = field
     if isinstance(field, str):
-        found = field_at(mapper, field)[1] if field else None
+        # Of a union, or with children, it may be a field of a class below.
+        classes = (mapper, *mapper.family) if field else ()
+        there = (field_at(one, field)[1] for one in classes)
+        found = next((one for one in there if one is not None), None)
         if found is None:
             raise QueryError(f"sort: {mapper.name} has no field {field!r}")
     if not is_expression(found):
