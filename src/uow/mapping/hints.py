@@ -145,7 +145,7 @@ def read_hint(hint: Any) -> Hint:
 
 
 def as_kept(hint: Any) -> Any:
-    """The hint of what is kept: a text, where pydantic has a class only to check it (`EmailStr`)."""
+    """The hint of what is kept: a text, where pydantic's class only checks it (`EmailStr`)."""
     if getattr(hint, "__name__", "") == "EmailStr" and hint.__module__.startswith("pydantic"):
         return str
     origin, arguments = get_origin(hint), get_args(hint)

@@ -83,7 +83,7 @@ def _where(
     is_plain = select.froms == (mapper,) and not select.joins and not select.links
     if is_plain and select.limit is None and select.offset is None:
         return select.where
-    # What the statement itself cannot say (joins, links, a limit) is said by a subquery for the keys.
+    # What the statement cannot say (joins, links, a limit) is said by a subquery for the keys.
     keys = key_columns(mapper)
     found = select.replace(entity=None, columns=keys, for_update=None)
     if found.limit is None and found.offset is None:

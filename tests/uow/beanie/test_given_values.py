@@ -112,7 +112,7 @@ async def test_what_is_written_as_text(bound: Database) -> None:
 
 
 async def test_dicts_for_objects(bound: Database, mongodb_database: str) -> None:
-    """30, 31, 145, 154: a dict stands for an embedded object where it is set, as where it is made."""
+    """30, 31, 145, 154: a dict stands for an embedded object where it is set, too."""
     made: Any = await Holder(address={"city": "Oslo"}).insert()
     await made.set({Holder.address: {"city": "Bergen"}})
     assert made.address == Address(city="Bergen")

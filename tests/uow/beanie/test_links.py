@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -346,7 +347,7 @@ async def test_search_by_linked_fields(database: Database, sent: Sent) -> None:
 
 
 async def test_what_follows_fetched_links(database: Database) -> None:
-    """166, 173, 174, 200, 201: linked documents stand in their places for stages and projections."""
+    """166, 173, 174, 200, 201: linked documents stand in their places for what follows."""
     await a_house("one")
     await House(name="two", door=await Door(height=9).insert()).insert()
     all_of_them = House.find(fetch_links=True)
@@ -445,6 +446,19 @@ async def test_loops_and_depths(database: Database, sent: Sent) -> None:
             Tree.find(fetch_links=True, nesting_depth=wrong)
     with pytest.raises(QueryError, match="Tree has no link 'up'"):
         Tree.find(fetch_links=True, nesting_depths_per_field={"up": 1})
+
+
+async def test_a_dump_ends_where_it_began(database: Database) -> None:
+    """21, 216: of documents that link to each other, one shown already is a link."""
+    one = Tree(name="one")
+    one.left = Tree(name="two", left=one)
+    await one.insert(link_rule=WriteRules.WRITE)
+    await one.fetch_all_links()
+
+    link = {"id": str(one.id), "collection": "Tree"}
+    shown = one.model_dump(include={"name", "left"})
+    assert (shown["name"], shown["left"]["name"], shown["left"]["left"]) == ("one", "two", link)
+    assert json.loads(one.model_dump_json())["left"]["left"] == link
 
 
 async def test_delete_rules(database: Database, raw: Any) -> None:
@@ -612,6 +626,19 @@ def test_bad_links() -> None:
             part: Part
 
         A(part=Part(Door.link_from_id(ObjectId())))
+
+    class Room(pydantic.BaseModel):
+        door: Link[linked_models.Door]
+
+    class Floor(pydantic.BaseModel):
+        rooms: dict[str, list[Room]]
+
+    with pytest.raises(MappingError, match=r"F\.floor: Room\.door: a Link stands inside"):
+
+        class F(Base):
+            floor: Floor | None = None
+
+        F()
     with pytest.raises(MappingError, match=r"B\.doors: a link is Link\[T\], list\[Link\[T\]\] or"):
 
         class B(Base):

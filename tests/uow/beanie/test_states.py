@@ -261,8 +261,8 @@ class Everything(Document):
 
 
 ALL = (
-    Managed, Whole, Unmanaged, Heard, Merging, ActionWins, Counting, Overrides, Refusing, Validated, Sparse,
-    Everything,
+    Managed, Whole, Unmanaged, Heard, Merging, ActionWins, Counting, Overrides, Refusing, Validated,
+    Sparse, Everything,
 )  # fmt: skip
 
 
