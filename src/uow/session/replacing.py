@@ -29,11 +29,12 @@ from uow.tracking.state import (
 )
 
 if TYPE_CHECKING:
+    from uow.database import Database
     from uow.mapping.mapper import MappedColumn, Mapper
     from uow.session.codec import Codecs
     from uow.session.session import Session
 
-__all__ = ["add_or_stand_for", "replace_documents", "sync_document"]
+__all__ = ["add_or_stand_for", "replace_documents", "replacing_stage", "sync_document"]
 
 
 async def add_or_stand_for(session: Session, obj: Any) -> None:
@@ -164,11 +165,22 @@ async def _take_version(session: Session, obj: Any) -> None:
         mapper.version.set_slot(obj, found[0])
 
 
-def _document(obj: Any, codecs: Codecs) -> dict[str, Any]:
+def replacing_stage(obj: Any, database: Database) -> dict[str, Any]:
+    """Give the stage that puts an object in the place of a document, but for its key."""
+    mapper = mapper_of(obj)
+    columns = tuple(column for column in mapper.columns if not column.is_fixed)
+    document = _document(obj, codecs_of(database), columns)
+    return {"$replaceWith": {"$mergeObjects": [{"$literal": document}, {"_id": "$_id"}]}}
+
+
+def _document(
+    obj: Any, codecs: Codecs, columns: tuple[MappedColumn, ...] | None = None
+) -> dict[str, Any]:
     """What a collection holds of an object, and nothing else."""
     mapper = mapper_of(obj)
-    (row,) = codecs.of(mapper).rows(mapper.columns, [obj])
-    pairs = zip(mapper.columns, row, strict=True)
+    chosen = mapper.columns if columns is None else columns
+    (row,) = codecs.of(mapper).rows(chosen, [obj])
+    pairs = zip(chosen, row, strict=True)
     settings = mapper.document
     keeps_nulls = settings is None or settings.keep_nulls
     return {c.name: value for c, value in pairs if keeps_nulls or value is not None}

@@ -123,7 +123,8 @@ class Session:
 
         atomic: False for a server of MongoDB's that stands alone and has no transactions; None for
             what the database says. Each flush is then final, and one of several documents that
-            fails leaves what it had written: it is a `CommitUnknownError`, and after a rollback objects are read again.
+            fails leaves what it had written: it is a `CommitUnknownError`, and after a rollback
+            objects are read again.
 
     Raises:
         QueryError: the database or the isolation level is none, or arguments exclude each other.
