@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from uow.database import Database, default_database
-from uow.errors import MappingError, ValidationError
+from uow.errors import MappingError, PoolClosedError, ValidationError
 from uow.mapping.instants import use_instants
 from uow.mapping.mapper import Mapper, mapper_of
 from uow.mapping.stores import refuse_other_store
@@ -33,7 +33,16 @@ def bound_database(mapper: Mapper) -> Database:
         PoolClosedError: there is neither.
     """
     found = _bound.get(mapper)
-    return found if found is not None and found.is_open else default_database()
+    if found is not None and found.is_open:
+        return found
+    try:
+        return default_database()
+    except PoolClosedError as error:
+        raise PoolClosedError(
+            f"{mapper.name} is bound to no database that is open: await init_documents("
+            f"database=..., document_models=[{mapper.name}]), work in `async with Session(db)`, or "
+            "open a Database(url, default=True)"
+        ) from error
 
 
 async def init_documents(  # noqa: PLR0917 - in the order that Beanie has them in
@@ -107,7 +116,9 @@ async def _opened_database(
     if connection_string is not None:
         return await Database(connection_string, atomic=atomic).open()
     for given, made in _opened:
-        if given == database and made.is_open and made.atomic is atomic:
+        # Clients are equal if they lead to the same servers, but each has an event loop of its own.
+        is_same = getattr(given, "client", None) is getattr(database, "client", None)
+        if is_same and given == database and made.is_open and made.atomic is atomic:
             return made
     made = await Database.over(database, atomic=atomic).open()
     _opened.append((database, made))

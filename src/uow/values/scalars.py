@@ -201,6 +201,13 @@ def _datetime(type_: DateTime) -> Checker:
     return check_and_cut
 
 
+def _in_utc(value: dt.datetime) -> dt.datetime:
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError("an instant outside of the years 1 to 9999 in UTC") from None
+
+
 def _exact_datetime(type_: DateTime) -> Checker:
     def check_aware(value: Any) -> dt.datetime:
         if not isinstance(value, dt.datetime):
@@ -208,10 +215,7 @@ def _exact_datetime(type_: DateTime) -> Checker:
         if value.tzinfo is None or value.utcoffset() is None:
             raise ValueError("expected an aware datetime, got a naive one")
         if value.tzinfo is not dt.UTC:
-            try:
-                value.astimezone(dt.UTC)
-            except OverflowError:
-                raise ValueError("an instant outside of the years 1 to 9999 in UTC") from None
+            _in_utc(value)
         return value
 
     def check_naive(value: Any) -> dt.datetime:
@@ -224,7 +228,7 @@ def _exact_datetime(type_: DateTime) -> Checker:
     def check_either(value: Any) -> dt.datetime:
         if not isinstance(value, dt.datetime):
             raise wrong_kind("datetime", value)
-        return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+        return value if value.tzinfo is None else _in_utc(value).replace(tzinfo=None)
 
     if type_.timezone is None:
         return check_either

@@ -101,7 +101,7 @@ async def _sync_and_save(key: Any) -> None:
 
 
 async def _upsert(key: Any) -> None:
-    await House.find_one(House.number == 77)._upsert(
+    await House.find_one(House.number == 77).upsert(
         {"$set": {"number": 1}}, on_insert=House(number=77)
     )
 

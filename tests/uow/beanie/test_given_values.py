@@ -8,15 +8,17 @@ from __future__ import annotations
 import ipaddress
 import pathlib
 import re
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import attrs
 import pydantic
 import pytest
 from pydantic import EmailStr, HttpUrl, SecretStr
+from pymongo import AsyncMongoClient
 
 from tests.support.mongodb import database_of
-from uow import Database, Document, ValidationError
+from uow import Database, Document, MappingError, Registry, ValidationError, init_documents
 from uow.beanie.operators import AddToSet, Push, Set
 
 pytestmark = pytest.mark.anyio
@@ -67,8 +69,23 @@ class Holder(Document):
     counts: dict[str, int] = {}  # noqa: RUF012
 
 
+class Counted(Document):
+    """Scalars that somebody else may have stored otherwise."""
+
+    total: int = 0
+    at: datetime | None = None
+    day: date | None = None
+    text: str = ""
+
+
+class Naive(Document):
+    """Bound to a client without time zones."""
+
+    at: datetime | None = None
+
+
 H: Any = Holder
-ALL = (Checked, Written, Holder)
+ALL = (Checked, Written, Holder, Counted)
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +174,63 @@ async def test_a_member_beside_a_list(bound: Database) -> None:
     for wrong in (lambda: H.names == 3, lambda: H.names == {"$gt": ""}, lambda: H.counts == 3):
         with pytest.raises(ValidationError, match="expected"):
             wrong()
+
+
+async def test_what_the_store_holds_and_the_class_does_not(
+    bound: Database, mongodb_database: str
+) -> None:
+    """181: what somebody else stored is told of by class and field, and not by its value."""
+    for wrong in ({"total": "bad"}, {"total": 5.5}, {"at": "bad"}, {"day": "bad"}):
+        [name] = wrong
+        with database_of(mongodb_database) as raw:
+            raw.Counted.delete_many({})
+            raw.Counted.insert_one({"total": 1, **wrong})
+        problem = rf"Counted\.{name}: a stored (str|float) does not fit the type hint$"
+        with pytest.raises(ValidationError, match=problem):
+            await Counted.find_one()
+        with pytest.raises(ValidationError, match=problem):
+            await Counted.find_one().project(None)
+        [lazy] = await Counted.find(lazy_parse=True).to_list()
+        for _ in range(2):
+            with pytest.raises(ValidationError, match=problem):
+                lazy.text  # noqa: B018 - it is read
+    with database_of(mongodb_database) as raw:
+        raw.Counted.delete_many({})
+        raw.Counted.insert_one({"total": 5.0})
+    found = await Counted.find_one()
+    assert found is not None
+    assert (found.total, type(found.total)) == (5, int)
+
+
+async def test_instants_at_the_ends_of_time(mongodb_database: str) -> None:
+    """An instant that is none in UTC is refused, aware or meant to be naive."""
+    client: Any = AsyncMongoClient(mongodb_database, tz_aware=False)
+    await init_documents(database=client.get_default_database(), document_models=[Naive])
+    zone = timezone(timedelta(hours=5))
+    for make in (
+        lambda: Naive(at=datetime(1, 1, 1, tzinfo=zone)),
+        lambda: Naive.at == datetime(1, 1, 1, tzinfo=zone),
+    ):
+        with pytest.raises(ValidationError, match=r"Naive\.at: an instant outside of the years"):
+            make()
+    await client.close()
+
+
+def test_names_and_keys_that_cannot_be() -> None:
+    """15, 18: a name that a store takes for a path, and a key without a hash, are refused."""
+    for alias in ("a.b", "$x"):
+        with pytest.raises(MappingError, match=r"Named\.x: .* cannot be the name of a field"):
+
+            class Named(Document):
+                class Settings:
+                    registry = Registry()
+
+                x: int = pydantic.Field(1, alias=alias)
+
+    with pytest.raises(MappingError, match=r"Keyed\.id: a Address cannot be a key, since it has"):
+
+        class Keyed(Document):
+            class Settings:
+                registry = Registry()
+
+            id: Address
