@@ -119,7 +119,7 @@ async def replace_documents(
         if state.status is State.TRANSIENT:
             if not await _stand_for(session, obj):
                 raise NotFoundError(f"there is no document with the key of {obj!r}")
-        elif state.owner is None:
+        elif obj not in session:
             session.add(obj)
     for mapper in dict.fromkeys(map(mapper_of, found)) if len(found) > 1 else ():
         keys = {mapper.identity(obj) for obj in found if mapper_of(obj) is mapper}
@@ -197,7 +197,7 @@ async def sync_document(session: Session, obj: Any, strategy: MergeStrategy) -> 
     state = state_of(obj)
     if state.stored is not State.PERSISTENT:
         raise ObjectStateError(f"{obj!r} is not stored: save() it first")
-    if state.owner is None:
+    if obj not in session:
         session.add(obj)
     session._ledger.open_inboxes()
     local = _local_changes(obj, codecs_of(session.database))

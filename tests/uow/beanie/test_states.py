@@ -525,6 +525,21 @@ async def test_bulk_writer(bound: Database) -> None:
         )
 
 
+async def test_bulk_writer_of_a_class(bound: Database) -> None:
+    """48, 49, 60: a class gives its writer; what is none of its objects is refused by name."""
+    async with Merging.bulk_writer(ordered=False) as bulk_writer:
+        await Merging.insert_one(Merging(age=3), bulk_writer=bulk_writer)
+        with pytest.raises(QueryError, match="is for Merging, not for Overrides"):
+            await Overrides.insert_one(Overrides(), bulk_writer=bulk_writer)
+    assert await Merging.find(Merging.age == 3).count() == 1
+    wrong: Any = {"age": 3}
+    with pytest.raises(QueryError, match="insert_one takes a Merging, not a dict"):
+        await Merging.insert_one(wrong)
+    with pytest.raises(QueryError, match="insert_many takes Mergings, not a dict"):
+        await Merging.insert_many([Merging(), wrong])
+    assert await Merging.count() == 1
+
+
 async def test_bulk_writer_in_a_transaction(bound: Database) -> None:
     """224: a bulk write in a session is of its unit."""
     async with Session(bound) as session:
