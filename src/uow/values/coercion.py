@@ -23,6 +23,7 @@ from uuid import UUID
 import attrs
 
 from uow.values.class_fields import class_fields, has_fields, is_model
+from uow.values.closest import closest
 
 __all__ = ["as_object_id", "coerced", "objects_of"]
 
@@ -123,7 +124,7 @@ def _one_of(hints: tuple[Any, ...], value: Any) -> Any:
         kind = get_origin(hint) or hint
         if _is_class(kind) and type(value) is kind and get_origin(hint) is None:
             return value
-    for hint in hints:
+    for hint in closest(hints, value):
         try:
             return coerced(hint, value)
         except ValueError:

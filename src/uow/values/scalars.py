@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import ipaddress as ip
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, cast
 from uuid import UUID
@@ -267,11 +268,16 @@ def _object_id(_: ObjectIdType) -> Checker:
 
 def _enum(type_: EnumType) -> Checker:
     enum_class = type_.enum_class
+    # Members of a `StrEnum` are equal to their texts, so that these may stand for them.
+    is_text = issubclass(enum_class, str)
 
     def check(value: Any) -> enum.Enum:
-        if not isinstance(value, enum_class):
-            raise wrong_kind(enum_class.__name__, value)
-        return value
+        if isinstance(value, enum_class):
+            return value
+        if is_text and type(value) is str:
+            with suppress(ValueError):
+                return enum_class(value)
+        raise wrong_kind(enum_class.__name__, value)
 
     return check
 

@@ -9,7 +9,8 @@ import ipaddress
 import pathlib
 import re
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal
 
 import attrs
 import pydantic
@@ -69,6 +70,55 @@ class Holder(Document):
     counts: dict[str, int] = {}  # noqa: RUF012
 
 
+class Cat(pydantic.BaseModel):
+    """One of a union, as are the others; all of its fields have defaults."""
+
+    lives: int = 9
+    name: str = ""
+
+
+class Dog(pydantic.BaseModel):
+    barks: bool = True
+    name: str = ""
+
+
+class Tame(pydantic.BaseModel):
+    kind: Literal["tame"] = "tame"
+    by: str = ""
+
+
+class Wild(pydantic.BaseModel):
+    kind: Literal["wild"] = "wild"
+    by: str = ""
+
+
+@attrs.define
+class Short:
+    name: str = ""
+
+
+@attrs.define
+class Long:
+    name: str = ""
+    length: int = 0
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Chosen(Document):
+    """Fields whose values are one of several classes."""
+
+    pet: Cat | Dog | None = None
+    pets: list[Cat | Dog] = []  # noqa: RUF012
+    temper: Tame | Wild | None = None
+    size: Short | Long | None = None
+    either: dict[str, int | Dog | str] = {}  # noqa: RUF012
+    colour: Colour = Colour.RED
+
+
 class Counted(Document):
     """Scalars that somebody else may have stored otherwise."""
 
@@ -85,7 +135,7 @@ class Naive(Document):
 
 
 H: Any = Holder
-ALL = (Checked, Written, Holder, Counted)
+ALL = (Checked, Written, Holder, Counted, Chosen)
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +284,43 @@ def test_names_and_keys_that_cannot_be() -> None:
                 registry = Registry()
 
             id: Address
+
+
+async def test_which_of_several_classes(bound: Database) -> None:
+    """17: a dict, given or stored, becomes an object of the class whose fields it has."""
+    given: Any = {
+        "pet": {"barks": False}, "pets": [{"barks": True, "name": "Rex"}, {"lives": 3}],
+        "temper": {"kind": "wild"}, "size": {"name": "x", "length": 3},
+        "either": {"a": 5, "b": {"barks": True}, "c": "5"},
+    }  # fmt: skip
+    expected = (
+        Dog(barks=False), [Dog(name="Rex"), Cat(lives=3)], Wild(), Long("x", 3),
+        {"a": 5, "b": Dog(), "c": "5"},
+    )  # fmt: skip
+    made = await Chosen(**given).insert()
+    found = await Chosen.get(made.id)
+    assert found is not None
+
+    for one in (made, found):
+        assert (one.pet, one.pets, one.temper, one.size, one.either) == expected
+    found.pet = {"lives": 4}  # type: ignore[assignment]
+    found.size = Short("y")
+    await found.save()
+    again = await Chosen.get(made.id)
+    assert again is not None
+    assert (again.pet, again.size) == (Cat(lives=4), Short("y"))
+
+
+async def test_texts_for_members_of_an_enum(bound: Database) -> None:
+    """105, 145: a text is as good as the member of a `StrEnum` that is equal to it."""
+    C: Any = Chosen  # noqa: N806 - a class
+    made: Any = await Chosen().insert()
+    await made.set({C.colour: "blue"})
+    assert made.colour is Colour.BLUE
+    assert await Chosen.find(C.colour == "blue").count() == 1
+    assert await Chosen.find(C.colour.in_(["red", Colour.BLUE])).count() == 1
+    made.colour = "red"
+    await made.save()
+    assert await Chosen.find(C.colour == Colour.RED).count() == 1
+    with pytest.raises(ValidationError, match="expected Colour, got str"):
+        await made.set({C.colour: "green"})
