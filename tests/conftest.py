@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from datetime import timedelta
 
@@ -32,6 +33,7 @@ __all__ = [
     "mysql_database",
     "mysql_server_url",
     "postgresql_database",
+    "pytest_collection_finish",
     "pytest_configure",
     "pytest_make_collect_report",
     "pytest_unconfigure",
@@ -49,6 +51,12 @@ settings.register_profile(
 )
 settings.register_profile("desk", deadline=timedelta(seconds=5))
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector pass over the tests themselves, which are many, and often call it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", params=["asyncio", "trio"])

@@ -24,6 +24,7 @@ import attrs
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 SWEEP: Final = "tests/faults/test_cancel_sweep.py"
+FINISH_TESTS: Final = "tests/uow/session/test_finish.py"
 CANCELLATION: Final = "tests/faults/test_cancellation.py"
 FAILED: Final = "tests/faults/test_failed_units.py"
 STATEFUL: Final = "tests/faults/test_stateful.py"
@@ -82,6 +83,7 @@ LEDGER: Final = "src/uow/session/ledger.py"
 TRANSACTIONS: Final = "src/uow/session/transactions.py"
 JOURNAL: Final = "src/uow/tracking/journal.py"
 FINISH: Final = "src/uow/session/finish.py"
+HELD: Final = "src/uow/session/held.py"
 STATE: Final = "src/uow/tracking/state.py"
 NESTED: Final = "src/uow/tracking/nested"
 FLUSH: Final = "src/uow/session/flush.py"
@@ -227,7 +229,11 @@ DEFECTS: Final = (
         (
             Change(
                 CHANNEL,
-                "            end = await finish(connection.commit, self.database.commit_timeout)\n",
+                "            end = await finish(\n"
+                "                connection.commit,\n"
+                "                self.database.commit_timeout,\n"
+                "                is_plain=connection.commits_plainly,\n"
+                "            )\n",
                 "            end = End()\n"
                 "            try:\n"
                 "                end.result, end.is_done = await connection.commit(), True\n"
@@ -243,12 +249,29 @@ DEFECTS: Final = (
         (f"{CANCELLATION}::test_cancelled_in_commit",),
     ),
     Defect(
+        "what COMMIT waits for is cancelled with the task that waits by proxy",
+        (
+            Change(
+                HELD,
+                "        return self.wake(msg)\n",
+                "        return self._future.cancel(msg)\n",
+            ),
+        ),
+        (f"{FINISH_TESTS}::test_task_cancelled", f"{CANCELLATION}::test_cancelled_in_commit"),
+    ),
+    Defect(
+        "a cancellation in the tick in which the budget ends is lost",
+        (Change(HELD, "        self.is_cancelled = True\n        return", "        return"),),
+        (f"{FINISH_TESTS}::test_cancelled_in_the_tick_of_the_budget",),
+    ),
+    Defect(
         "COMMIT is shielded without a budget",
         (
             Change(
                 CHANNEL,
-                "            end = await finish(connection.commit, self.database.commit_timeout)\n",
-                "            end = await finish(connection.commit, 20)\n",
+                "                self.database.commit_timeout,\n"
+                "                is_plain=connection.commits_plainly,\n",
+                "                20,\n                is_plain=connection.commits_plainly,\n",
             ),
         ),
         (f"{CANCELLATION}::test_commit_that_never_ends",),

@@ -52,6 +52,7 @@ REQUIRED: Final = "UOW_REQUIRE_SERVERS"
 _RUN: Final = "UOW_TEST_SERVERS"
 _UNPRIVILEGED: Final = "nobody"
 _START_SECONDS: Final = 60.0
+_ROOM: Final = 6 * 2**30
 
 _keepers: Final[list[subprocess.Popen[bytes]]] = []
 """Held on to: they end with the run, which is not ours to wait for."""
@@ -158,7 +159,7 @@ class ServerRun:
     """The servers of one test run; made in the process that pytest was started as."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="uow-servers-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="uow-servers-", dir=_quick_folder()))
         self.folder.chmod(0o711)
         os.mkfifo(self.folder / "alive")
         # For reading and writing, so that opening does not wait for the other end.
@@ -173,6 +174,14 @@ class ServerRun:
         while any(self.folder.glob("*/data")) and time.monotonic() < deadline:
             time.sleep(0.01)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _quick_folder() -> str | None:
+    """Where files are kept in memory, if there is room: most of what tests wait for is files."""
+    memory = "/dev/shm"
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
+        return None
+    return memory if shutil.disk_usage(memory).free > _ROOM else None
 
 
 def postgresql_url() -> str:

@@ -126,6 +126,12 @@ class AsyncpgConnection:
     # -- what is known
 
     @property
+    def commits_plainly(self) -> bool:
+        """Whether COMMIT may begin in one task and end in another. Never blocks."""
+        # It waits for the answer, and for nothing else.
+        return True
+
+    @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used. Never blocks."""
         return self._handle.is_closed()

@@ -91,6 +91,12 @@ class MySQLConnection:
     # -- what is known
 
     @property
+    def commits_plainly(self) -> bool:
+        """Whether COMMIT may begin in one task and end in another. Never blocks."""
+        # Yes, unless a time limit of ours is set.
+        return self._line.limits.seconds is None
+
+    @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used. Never blocks."""
         return self._line.is_closed

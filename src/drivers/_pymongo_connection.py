@@ -146,6 +146,12 @@ class MongoDBConnection:
     # -- what is known
 
     @property
+    def commits_plainly(self) -> bool:
+        """Whether COMMIT may begin in one task and end in another. Never blocks."""
+        # PyMongo may take locks first.
+        return False
+
+    @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used. Never blocks."""
         return self._is_closed or self._driver.is_closed

@@ -118,6 +118,12 @@ class SQLiteConnection:
     # -- what is known
 
     @property
+    def commits_plainly(self) -> bool:
+        """Whether COMMIT may begin in one task and end in another. Never blocks."""
+        # Mostly it has ended before it waits.
+        return True
+
+    @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used. Never blocks."""
         return self._is_closed

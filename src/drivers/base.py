@@ -99,6 +99,14 @@ class Connection(Protocol):
     """One connection. Not made for two tasks at a time."""
 
     @property
+    def commits_plainly(self) -> bool:
+        """Whether `commit` enters no scope and starts no timer before it first waits.
+
+        It may then begin in one task and go on in another, which spares a task for each COMMIT.
+        """
+        ...
+
+    @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used. Never blocks."""
         ...

@@ -316,6 +316,11 @@ class MemoryConnection:
     # -- what is known
 
     @property
+    def commits_plainly(self) -> bool:
+        """Whether COMMIT may begin in one task and end in another. Never blocks."""
+        return True
+
+    @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used."""
         return self._is_closed

@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 
 from tests.contract import documents, models
-from tests.support import mongodb, mysql, postgresql
+from tests.support import mongodb, mysql, postgresql, sqlite
 
 __all__ = ["BACKENDS", "CAPABILITIES", "LOOPS", "Backend", "Server"]
 
@@ -97,10 +97,10 @@ NOT_OF_DOCUMENTS: Final = frozenset(
 
 @attrs.frozen
 class Server:
-    """Where a database is that outlives a test.
+    """Where a database is whose tables are not made anew for each test.
 
     Attributes:
-        fixture: gives the URL of the database.
+        fixture: gives the URL of the database, or the folder that it is in.
         empty: takes the rows out, and says whether the tables are there.
         remember: takes note of the tables that are there now.
     """
@@ -152,6 +152,7 @@ BACKENDS: Final = (
         "sqlite-file",
         lambda folder, _: f"sqlite:///{folder}/contract.db",
         lacks=frozenset({"documents", "failing_whole", "row_locks"}),
+        server=Server("tmp_path", sqlite.empty, sqlite.remember),
     ),
     Backend(
         "sqlite-memory",

@@ -137,7 +137,9 @@ async def run_again(world: World) -> None:
 async def side_by_side(world: World) -> None:
     """Reads at the same time, then a write."""
     async with Session(world.database) as session:
-        accounts, entries = await session.fan_out(session.find(Account), session.find(Entry))
+        accounts, entries = await session.fan_out(
+            session.find(Account).order_by(Account.id), session.find(Entry).order_by(Entry.code)
+        )
         world.see(*accounts, *entries)
         entries[0].text = "changed"
         accounts[0].amount += 5

@@ -39,6 +39,11 @@ class Inner:
         self._count = 0
 
     @property
+    def commits_plainly(self) -> bool:
+        """Whether COMMIT may begin in one task and end in another: here it is a savepoint's end."""
+        return False
+
+    @property
     def is_closed(self) -> bool:
         """Whether it can no longer be used."""
         return self._outer.is_closed

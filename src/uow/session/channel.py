@@ -276,7 +276,11 @@ class Channel:
         if self._observers:
             self._tell("COMMIT")
         try:
-            end = await finish(connection.commit, self.database.commit_timeout)
+            end = await finish(
+                connection.commit,
+                self.database.commit_timeout,
+                is_plain=connection.commits_plainly,
+            )
             await self._ended(end, connection)
         finally:
             self.connection = None

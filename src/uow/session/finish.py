@@ -2,21 +2,26 @@
 
 A shielded scope holds back the cancellation of scopes, but not `task.cancel()` of asyncio, which
 reaches the awaiting task itself. So it runs in a task of its own. A task group does that under any
-event loop; under asyncio its own means cost a third, and every commit goes through here.
+event loop; under asyncio its own means cost a third, and every commit goes through here. What is
+plain enough needs no task at all until something happens (see `held`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from uow.session.held import Held, resume
+
 __all__ = ["End", "finish"]
 
 T = TypeVar("T")
+
+Work: TypeAlias = Coroutine[Any, Any, None]
 
 
 class End(Generic[T]):
@@ -39,18 +44,27 @@ class End(Generic[T]):
         self.cancelled: BaseException | None = None
 
 
-async def finish(action: Callable[[], Awaitable[T]], budget: float) -> End[T]:
+async def finish(
+    action: Callable[[], Awaitable[T]], budget: float, *, is_plain: bool = False
+) -> End[T]:
     """Run something to its end, or to the end of its budget.
 
     Args:
         action: what to run.
         budget: seconds; then it is cancelled, and the end is neither done nor an error.
+        is_plain: it enters no scope and starts no timer before it first waits, so that it may begin
+            in one task and go on in another.
     """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return await _finish_in_a_group(action, budget)
-    return await _finish_on_asyncio(loop, action, budget)
+    end: End[T] = End()
+    if is_plain:
+        await _finish_by_proxy(loop, _run(action, end), end, budget)
+    else:
+        await _finish_in_a_task(loop, _run(action, end), end, budget)
+    return end
 
 
 async def _run(action: Callable[[], Awaitable[T]], end: End[T]) -> None:
@@ -61,16 +75,67 @@ async def _run(action: Callable[[], Awaitable[T]], end: End[T]) -> None:
         end.error = error
 
 
-async def _finish_on_asyncio(
-    loop: asyncio.AbstractEventLoop, action: Callable[[], Awaitable[T]], budget: float
-) -> End[T]:
-    end: End[T] = End()
+async def _finish_by_proxy(
+    loop: asyncio.AbstractEventLoop, work: Work, end: End[T], budget: float
+) -> None:
+    """Wait for the first answer in this task; for what comes after it, a task takes over."""
+    deadline = loop.time() + budget
+    try:
+        answer = work.send(None)
+        if asyncio.isfuture(answer) and await _is_answered(loop, answer, work, end, budget):
+            answer = work.send(None)
+    except (StopIteration, asyncio.CancelledError):
+        return
+    await _finish_in_a_task(loop, resume(work, answer), end, deadline - loop.time())
+
+
+async def _is_answered(
+    loop: asyncio.AbstractEventLoop,
+    answer: asyncio.Future[Any],
+    work: Work,
+    end: End[T],
+    budget: float,
+) -> bool:
+    """Wait for an answer; it did not come if we were cancelled, or the budget is spent."""
+    held = Held(answer)
+    timer = loop.call_later(budget, held.wake)
+    try:
+        await held
+    except asyncio.CancelledError as error:
+        if held.is_cancelled:
+            end.cancelled = error
+            return False
+        return answer.cancelled()
+    except Exception:  # noqa: BLE001, S110 - the work is given it as well, and knows what it is
+        pass
+    except BaseException:
+        _go_on_alone(loop, work, answer, budget)
+        raise
+    finally:
+        timer.cancel()
+    return True
+
+
+def _go_on_alone(
+    loop: asyncio.AbstractEventLoop, work: Work, answer: asyncio.Future[Any], budget: float
+) -> None:
+    """Go on though who waited was thrown away; the budget is all that ends it."""
+    if loop.is_closed():
+        work.close()
+        return
+    task = loop.create_task(resume(work, answer))
+    loop.call_later(budget, task.cancel)
+
+
+async def _finish_in_a_task(
+    loop: asyncio.AbstractEventLoop, work: Work, end: End[T], budget: float
+) -> None:
     # The task wakes us itself: `asyncio.shield` would take the loop another turn.
     ended: asyncio.Future[None] = loop.create_future()
 
     async def run() -> None:
         try:
-            await _run(action, end)
+            await work
         finally:
             _set(ended)
 
@@ -79,12 +144,11 @@ async def _finish_on_asyncio(
     try:
         await ended
     except asyncio.CancelledError as error:
-        end.cancelled = error
+        end.cancelled = end.cancelled or error
         await _wait(task)
     finally:
         if task.done():  # else this coroutine is thrown away, and the budget is all that ends it
             timer.cancel()
-    return end
 
 
 def _set(ended: asyncio.Future[None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import anyio
 import attrs
@@ -13,9 +13,31 @@ import attrs
 from tests.support import mysql, postgresql
 from uow import Database
 
-__all__ = ["STORES", "Folder", "Store", "open_empty"]
+__all__ = ["STORES", "Folder", "Middle", "Store", "open_empty"]
 
-HEAD: Final = "from uow import Migration, Session, Table, Column, Mapped, Registry, sql\n"
+HEAD: Final = (
+    "from tests.uow.migrations.support import Middle\n"
+    "from uow import Migration, Session, Table, Column, Mapped, Registry, sql\n"
+)
+
+
+class Middle:
+    """A place in a migration that a test waits for, and lets it go on from.
+
+    A migration is a file of its own: it finds the one of its test as ``Middle.current``.
+    """
+
+    current: ClassVar[Middle]
+
+    def __init__(self) -> None:
+        self.reached = anyio.Event()
+        self.passed = anyio.Event()
+        Middle.current = self
+
+    async def wait(self) -> None:
+        """Say that it is reached, and wait until it may be passed."""
+        self.reached.set()
+        await self.passed.wait()
 
 
 class Folder:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.support import mongodb
-from tests.uow.migrations.support import Folder
+from tests.uow.migrations.support import Folder, Middle
 from uow import (
     Database,
     LockTimeoutError,
@@ -145,15 +145,17 @@ async def test_one_runner_at_a_time(
     documents: Database, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is renewed while its runner lives, and counts for nothing some time after."""
-    monkeypatch.setattr(locks, "LEASE", 0.9)
-    folder.add("1", 'import anyio\nawait anyio.sleep(2)\nawait self.create_collection("people")')
+    monkeypatch.setattr(locks, "LEASE", 1.5)
+    folder.add("1", 'await Middle.current.wait()\nawait self.create_collection("people")')
+    middle = Middle()
 
     async def late() -> None:
-        await anyio.sleep(0.3)
+        await middle.reached.wait()
         with pytest.raises(LockTimeoutError, match="another runner"):
-            await run_migrations(documents, folder.path, lock_timeout=1.3)
+            await run_migrations(documents, folder.path, lock_timeout=2.0)
         with pytest.raises(LockTimeoutError):
             await resolve_migration("1", "forget", documents, lock_timeout=0)
+        middle.passed.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(late)
@@ -174,14 +176,15 @@ async def test_a_lost_lock_ends_the_run(
 ) -> None:
     """A runner whose lock was taken stops, and says so."""
     monkeypatch.setattr(locks, "LEASE", 0.6)
-    folder.add("1", "import anyio\nawait anyio.sleep(20)")
+    folder.add("1", "await Middle.current.wait()")
+    middle = Middle()
 
     def steal() -> None:
         with mongodb.database_of(mongodb_database) as database:
             database[locks.LOCKS].update_one({}, {"$set": {"owner": "another"}})
 
     async def thief() -> None:
-        await anyio.sleep(0.5)
+        await middle.reached.wait()
         await anyio.to_thread.run_sync(steal)
 
     async with anyio.create_task_group() as tasks:

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.uow.migrations.support import Folder, Store
+from tests.uow.migrations.support import Folder, Middle, Store
 from uow import (
     ConstraintError,
     Database,
@@ -276,28 +276,30 @@ async def test_two_runners(database: Database, folder: Folder) -> None:
     folder.add(
         "1",
         """
-        import anyio
         await self.create_table("a", {"id": "INTEGER"})
-        await anyio.sleep(0.5)
+        await Middle.current.wait()
         """,
     )
     folder.add("2", 'await self.execute("INSERT INTO a (id) VALUES (1)")')
-    events: list[tuple[str, MigrationEvent]] = []
+    middle = Middle()
     done: dict[str, list[str]] = {}
     url = database.url
 
-    async def runner(name: str, delay: float) -> None:
+    async def runner(name: str) -> None:
+        def progress(event: MigrationEvent) -> None:
+            if event.kind == "waiting":
+                assert name == "second"
+                middle.passed.set()
+
         async with Database(url) as mine:
-            await anyio.sleep(delay)
-            runs = await run_migrations(
-                mine, folder.path, progress=lambda event: events.append((name, event))
-            )
+            runs = await run_migrations(mine, folder.path, progress=progress)
             done[name] = [one.version for one in runs]
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(runner, "first", 0)
-        tasks.start_soon(runner, "second", 0.2)
-    assert sorted(done["first"] + done["second"]) == ["1", "2"]
+        tasks.start_soon(runner, "first")
+        await middle.reached.wait()
+        tasks.start_soon(runner, "second")
+    assert done == {"first": ["1", "2"], "second": []}
     assert await rows(database, "SELECT id FROM a") == [(1,)]
     assert [entry.version for entry in (await get_migration_status(database, folder.path)).history
             ] == ["1", "2"]  # fmt: skip
@@ -308,17 +310,17 @@ async def test_waiting_has_a_limit(database: Database, folder: Folder) -> None:
     folder.add(
         "1",
         """
-        import anyio
         await self.create_table("a", {"id": "INTEGER"})
-        await anyio.sleep(1.5)
+        await Middle.current.wait()
         """,
     )
+    middle = Middle()
     kinds: list[str] = []
 
     async def late() -> None:
         options: Any = {"busy_timeout": 0.1} if database.url.scheme == "sqlite" else {}
         async with Database(database.url, **options) as mine:
-            await anyio.sleep(0.3)
+            await middle.reached.wait()
             with pytest.raises(LockTimeoutError, match=r"another runner .* within 0\.2 seconds"):
                 await run_migrations(
                     mine,
@@ -327,6 +329,7 @@ async def test_waiting_has_a_limit(database: Database, folder: Folder) -> None:
                     progress=lambda event: kinds.append(event.kind),
                 )
             assert mine.pool.stats.in_use == 0
+        middle.passed.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(late)
@@ -338,22 +341,25 @@ async def test_waiting_has_a_limit(database: Database, folder: Folder) -> None:
 
 async def test_cancelled_in_the_middle(store: Store, database: Database, folder: Folder) -> None:
     """A cancellation between steps leaves nothing, or the steps that were done."""
-    folder.add(
+    path = folder.add(
         "1",
         """
-        import anyio
         await self.create_table("a", {"id": "INTEGER"})
-        await anyio.sleep(0.5)
+        await Middle.current.wait()
         await self.create_table("b", {"id": "INTEGER"})
         """,
     )
-    with anyio.move_on_after(0.3) as scope:
-        await run_migrations(database, folder.path)
+    middle = Middle()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_migrations, database, path.parent)
+        await middle.reached.wait()
+        tasks.cancel_scope.cancel()
     status = await get_migration_status(database, folder.path)
 
-    assert scope.cancelled_caught
+    assert not middle.passed.is_set()
     assert database.pool.stats.in_use == 0
     assert len(status.history) == (0 if store.takes_back else 1)
+    middle.passed.set()
     await run_migrations(database, folder.path)
     assert await rows(database, "SELECT * FROM b") == []
     assert (await get_migration_status(database, folder.path)).applied == ("1",)
