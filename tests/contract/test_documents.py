@@ -836,7 +836,7 @@ async def test_verbs_without_transactions(backend: Any) -> None:
             connection_string=url, document_models=[Alone], atomic=False
         ) as database:
             await found.insert_many([Alone(name="a"), Alone(name="b")])
-            one = await Alone(name="c", other=Alone(name="d")).insert(link_rule=WriteRules.WRITE)
+            one = await found(name="c", other=Alone(name="d")).insert(link_rule=WriteRules.WRITE)
             assert await found.find(found.number == 0).inc({found.number: 1}) == 4
             assert await found.find_one(found.name == "a").set({found.name: "e"}) == 1
             await one.set({found.name: "f"})

@@ -531,8 +531,9 @@ def _conditions(given: Sequence[Any]) -> list[Any]:
 def _projecting(select: Select, model: type[Any], more: FindOptions) -> Select:
     wanted = projection_of(model)
     # Where links are fetched, linked documents are part of what is read.
-    everything = ({"$match": {}},) if select.links else ()
-    stages = everything if wanted is None else ({"$project": wanted},)
+    stages: tuple[Mapping[str, Any], ...] = ({"$match": {}},) if select.links else ()
+    if wanted is not None:
+        stages = ({"$project": wanted},)
     return select.replace(documents=Reading(stages, more.options, is_raw=True))
 
 

@@ -158,11 +158,8 @@ class Link(Generic[T]):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
-        return (
-            import_module("uow.mapping.pydantic_links")
-            .AsLink()
-            .__get_pydantic_json_schema__(source, handler)
-        )
+        shown = import_module("uow.mapping.pydantic_links").AsLink()
+        return cast("dict[str, Any]", shown.__get_pydantic_json_schema__(source, handler))
 
     def __eq__(self, other: object) -> bool:
         if not is_link(other):

@@ -118,7 +118,8 @@ async def article(doc: Article) -> Article:
 async def shown(body: Shown) -> Any:
     """Take a link in a model, and answer a document by its fields."""
     seen.append(body.tag)
-    return Article(title=body.title, tag=Tag(id=ObjectId(KEY), text="t"))
+    tag: Any = Tag(id=ObjectId(KEY), text="t")
+    return Article(title=body.title, tag=tag)
 
 
 @pytest.fixture(scope="module")

@@ -633,12 +633,12 @@ def test_bad_links() -> None:
     class Floor(pydantic.BaseModel):
         rooms: dict[str, list[Room]]
 
-    with pytest.raises(MappingError, match=r"F\.floor: Room\.door: a Link stands inside"):
+    with pytest.raises(MappingError, match=r"Tower\.floor: Room\.door: a Link stands inside"):
 
-        class F(Base):
+        class Tower(Base):
             floor: Floor | None = None
 
-        F()
+        Tower()
     with pytest.raises(MappingError, match=r"B\.doors: a link is Link\[T\], list\[Link\[T\]\] or"):
 
         class B(Base):
