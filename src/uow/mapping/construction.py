@@ -333,6 +333,7 @@ class _Settler:
         except ValueError:
             if self._mapper.document is None or value is None or value is MISSING:
                 raise
+            meant: Any = value
             try:
                 is_key = isinstance(column.type, ObjectIdType)  # which may have no hint
                 meant = as_object_id(value) if is_key else coerced(column.hint, value)
@@ -340,7 +341,6 @@ class _Settler:
                 if isinstance(value, Mapping) and type(column.type) is DocumentValue:
                     # What is wrong in it tells more.
                     raise ValueError(str(error)) from None
-                meant = value
             if meant is value:
                 raise
         return self._settled(column, meant, known)

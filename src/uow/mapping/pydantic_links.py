@@ -43,10 +43,11 @@ def shown_once(obj: object) -> Generator[None]:
 
 
 def _as_json(value: Any) -> Any:
+    given: Any = value
     if isinstance(value, list):
-        return list(map(_as_json, value))
+        return list(map(_as_json, given))
     if isinstance(value, dict):
-        return {key: _as_json(one) for key, one in value.items()}
+        return {key: _as_json(one) for key, one in given.items()}
     if not hasattr(value, "model_dump"):
         return value.to_dict() if hasattr(value, "to_dict") else value
     if id(value) not in _shown.get():
@@ -99,21 +100,24 @@ def link_schema(model: Any) -> Any:
     """
     schema = import_module("pydantic_core").core_schema
 
+    is_class = hasattr(model, "_uow_mapper")
+
     def check(value: Any) -> Any:
+        given: Any = value
         if is_link(value):
             return value
-        is_class = isinstance(model, type) and hasattr(model, "_uow_mapper")
-        if hasattr(type(value), "_uow_mapper"):
+        if getattr(given, "_uow_mapper", None) is not None:
             if is_class and not isinstance(value, model):
                 raise ValueError(f"expected {model.__name__}, got {type(value).__name__}")
             return value
         if not is_class:
             raise ValueError(f"expected a link or a document, got {type(value).__name__}")
         if type(value).__name__ == "DBRef":
-            return link_to(model, value.collection, value.id, value.database)
-        key = value["id"] if isinstance(value, dict) and value.keys() == _KEYS else value
+            return link_to(model, given.collection, given.id, given.database)
+        if isinstance(value, dict) and given.keys() == _KEYS:
+            given = given["id"]
         target = mapper_of(model)
-        return link_to(model, target.table_name, key_of(target, key))
+        return link_to(model, target.table_name, key_of(target, given))
 
     return schema.no_info_plain_validator_function(
         check, serialization=schema.plain_serializer_function_ser_schema(_as_json)

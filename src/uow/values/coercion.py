@@ -38,10 +38,11 @@ def objects_of(hint: Any, value: Any) -> Any:
     Raises:
         ValueError: a dict does not stand for an object; the text names kinds, not values.
     """
-    is_given = isinstance(value, Mapping) or (
-        isinstance(value, (list, tuple)) and any(map(_is_mapping, cast("list[Any]", value)))
+    given: Any = value
+    is_given = _is_mapping(value) or (
+        isinstance(value, (list, tuple)) and any(map(_is_mapping, given))
     )
-    return coerced(hint, value) if is_given and _has_objects(hint) else value
+    return coerced(hint, given) if is_given and _has_objects(hint) else given
 
 
 @lru_cache(maxsize=1024)
