@@ -62,7 +62,8 @@ DRIVER_SEES = {
 # hints they are told by their names.
 BSON_USERS = {
     "uow.beanie.odm.fields",
-    "uow.dialects._bson_reading", "uow.dialects._bson_writing", "uow.dialects.mongodb",
+    "uow.dialects._bson_reading", "uow.dialects._bson_writing", "uow.dialects._object_ids",
+    "uow.dialects.mongodb",
 }  # fmt: skip
 
 CLIENT_LIBRARIES = {

@@ -21,6 +21,7 @@ from uow.dialects._mongodb_paths import encoded
 from uow.dialects._mongodb_select import CompiledSelect, compile_select, sort_of
 from uow.dialects._mongodb_types import make_decoder, make_encoder
 from uow.dialects._mongodb_updates import change_of
+from uow.dialects._object_ids import new_object_ids
 from uow.dialects.base import Capabilities, Decoder, Encoder, ResultColumn
 from uow.errors import MappingError, QueryError
 from uow.expressions.nodes import Excluded, Expression, Literal
@@ -151,7 +152,7 @@ class MongoDBDialect:
         """Make the keys of new documents that bring none."""
         if not isinstance(mapper.key[0].type, ObjectIdType):
             raise MappingError(f"{mapper.key[0]}: MongoDB makes no keys of that type")
-        return [ObjectId() for _ in range(count)]
+        return new_object_ids(count)
 
     # -- parts of statements, as `uow.beanie` shows them
 

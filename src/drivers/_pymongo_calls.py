@@ -42,8 +42,18 @@ _DEFINING: Final = frozenset(
 """Commands that change what is defined, and take a write concern."""
 
 
+_FIRST_BATCH: Final = 101
+"""How many documents come in a first batch if nothing is said."""
+
+_WHOLE: Final = 1_000_000
+"""Documents of a batch of which all are read; the server ends it at 16 MB in any case."""
+
+
 def find_keywords(find: Find, session: Any) -> dict[str, Any]:
-    """Give the arguments of `find`."""
+    """Give the arguments of `find`: of what is read to its end, the first batch need not be small.
+
+    "Cursors: Cursor Batches", https://www.mongodb.com/docs/manual/core/cursors/.
+    """
     keywords: dict[str, Any] = {"filter": find.filter, "session": session}
     if find.projection is not None:
         keywords["projection"] = find.projection
@@ -53,6 +63,8 @@ def find_keywords(find: Find, session: Any) -> dict[str, Any]:
         keywords["skip"] = find.skip
     if find.limit:
         keywords["limit"] = find.limit
+    if not 0 < find.limit <= _FIRST_BATCH:
+        keywords["batch_size"] = _WHOLE
     if find.options:
         keywords.update(find.options)
     return keywords

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, final
 
@@ -48,6 +48,7 @@ from uow.drivers._pymongo_errors import (
     was_refused_here,
 )
 from uow.drivers._pymongo_stream import MongoDBStream
+from uow.drivers._pymongo_writes import Run, Tally, runs_of
 from uow.drivers.base import Row, Rows, TransactionOptions
 from uow.errors import (
     ConnectionLostError,
@@ -259,6 +260,10 @@ class MongoDBConnection:
     async def _write(self, bulk: BulkWrite) -> Written:
         if not bulk.operations:
             return Written()
+        if self._is_open and self._is_atomic and not self._driver.is_encrypting:
+            runs = runs_of(bulk, self._driver.codec)
+            if runs is not None:
+                return await self._send(bulk, runs)
         requests, are_documents = requests_of(bulk)
         collection = self._driver.collection(bulk.collection)
         keywords = {"ordered": bulk.ordered, "session": self._session, **(bulk.options or {})}
@@ -266,6 +271,15 @@ class MongoDBConnection:
             await self._wait(collection.insert_many(requests, **keywords))
             return Written(inserted=len(requests))
         return written(await self._wait(collection.bulk_write(requests, **keywords)))
+
+    async def _send(self, bulk: BulkWrite, runs: Sequence[Run]) -> Written:
+        """Send writes of a transaction, a command a run."""
+        driver, tally = self._driver, Tally()
+        for run in runs:
+            command = driver.database.command
+            reply = command(run.body(bulk), session=self._session, codec_options=driver.codec)
+            tally.take(run, await self._wait(reply))
+        return tally.written
 
     async def _command(self, command: Command) -> list[Any]:
         database = self._driver.database

@@ -14,6 +14,7 @@ from typing import Any, Final, Self, final
 
 import anyio
 import pymongo
+from bson import CodecOptions
 from bson.binary import UuidRepresentation
 from bson.errors import BSONError
 from pymongo.errors import (
@@ -75,6 +76,8 @@ class MongoDBDriver:
     Attributes:
         has_transactions: whether the servers have transactions (a replica set, or mongos); None
             until a connection was opened.
+        is_encrypting: whether the client encrypts fields by itself.
+        codec: how values are encoded; what is decoded with it are answers, not documents.
     """
 
     def __init__(self, url: URL, options: MongoDBOptions, face: Face) -> None:
@@ -82,6 +85,8 @@ class MongoDBDriver:
         self.options = options
         self.face = face
         self.has_transactions: bool | None = None
+        self.is_encrypting = False
+        self.codec: CodecOptions[Any] = CodecOptions()
         self.concern: Mapping[str, Any] = {}
         self._transaction: dict[str, Any] = {}
         self._client: Any = None
@@ -179,6 +184,11 @@ class MongoDBDriver:
                 codec.with_options(uuid_representation=UuidRepresentation.STANDARD)
             )
         self._client, self._database = database.client, database
+        self.is_encrypting = database.client.options.auto_encryption_opts is not None
+        # A message may quote a text that was cut off in the middle of a character.
+        self.codec = database.codec_options.with_options(
+            document_class=dict, unicode_decode_error_handler="replace"
+        )
 
     @classmethod
     def over(cls, database: Any, face: Face) -> Self:

@@ -4,17 +4,34 @@ Scalars go into slots at once; what may be nested is left as the client gave it 
 read, in the slot beside, which is also what changes are told from. Nothing is copied.
 
     def hydrate(rows, identity, state):
-        ...
-        for obj, row in zip(objects, rows):
-            try:
-                obj.id = key = row["_id"]
-                obj.name = row["name"]
-                obj.tags__raw = row["tags"]
-                obj._uow_state = state
-                obj.__class__ = public
-            except KeyError:
-                key = fill(obj, row, state)
-            identity[key] = obj
+        if not identity and len(rows) >= 50:
+            objects = []
+            rows.reverse()
+            while rows:
+                some = rows[:-501:-1]
+                del rows[-500:]
+                lot = list(map(new, repeat(storage, len(some))))
+                for obj, row in zip(lot, some):
+                    key = row["_id"]
+                    try:
+                        obj.id = key
+                        obj.name = row["name"]
+                        obj.tags__raw = row["tags"]
+                        obj._uow_state = state
+                        obj.__class__ = public
+                    except KeyError:
+                        fill(obj, row, state)
+                    identity[key] = obj
+                objects += lot
+            if len(identity) == len(objects):
+                return objects
+            identity.clear()
+            return [identity.setdefault(obj.id, obj) for obj in objects]
+        (one by one, looking for each)
+
+Many documents are taken in lots, and are gone with their lot: objects are filled from what is still
+in the processor's cache, take its memory, and the collector sees no more of them than before. Keys
+that are ObjectIds enter a dict of their bytes first, which the identity map then adopts.
 
 A document need not have all fields: what is missing gets its default, as in a new object, and
 None where it may be None; else the object is one that misses a column.
@@ -30,6 +47,7 @@ from uow.errors import AmbiguousRowError
 from uow.mapping.codegen import compile_function
 from uow.mapping.columns import MISSING
 from uow.mapping.hydration import MANY_ROWS, Hydrator, Overwriter
+from uow.mapping.identity_map import BYTES_OF_KEY, ObjectIdMap, has_object_ids
 from uow.mapping.mapper import set_class
 
 if TYPE_CHECKING:
@@ -42,12 +60,15 @@ __all__ = [
     "make_view_reader",
 ]
 
+LOT = 500
+"""So many documents are made objects at a time, of many."""
+
 Decoder = Callable[[Any], Any]
 Document = Mapping[str, Any]
 
 
 def make_document_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -> Hydrator:
-    """Generate the hydrator of a class.
+    """Generate the hydrator of a class. It may empty the list of rows that it is given.
 
     Args:
         mapper: whose objects are made.
@@ -95,17 +116,9 @@ def make_document_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -
         "    obj.__class__ = _uow_public",
         "except KeyError:",
         "    _uow_fill(obj, row, state)",
-        "identity[key] = obj",
     ]
     lines = [
-        f"if not identity and len(rows) >= {MANY_ROWS}:",
-        "    objects = list(_uow_map(_uow_new, _uow_repeat(_uow_storage, len(rows))))",
-        "    for obj, row in _uow_zip(objects, rows):",
-        f"        key = {key}",
-        *(f"        {line}" for line in fill),
-        "    if len(identity) == len(objects):",
-        "        return objects",
-        "    identity.clear()",
+        *_all_new(mapper, key, fill, names),
         "objects = []",
         "append = objects.append",
         "find = identity.get",
@@ -115,6 +128,7 @@ def make_document_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -
         "    if obj is None:",
         "        obj = _uow_new(_uow_storage)",
         *(f"        {line}" for line in fill),
+        "        identity[key] = obj",
         "    elif _uow_type(obj) is _uow_partial:",
         "        _uow_more(obj, row)",
         "    append(obj)",
@@ -124,6 +138,41 @@ def make_document_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -
     mapper.sources["hydrate(document)"] = source
     hydrate: Hydrator = compile_function(source, "hydrate", names, title=f"{mapper.name}.hydrate")
     return hydrate
+
+
+def _all_new(mapper: Mapper, key: str, fill: Sequence[str], names: dict[str, Any]) -> list[str]:
+    """The lines for many documents of a class of which no object is there."""
+    attribute = mapper.key[0].attribute
+    condition, known = "not identity", "identity"
+    enter, adopt = ["known[key] = obj"], "pass"
+    if has_object_ids(mapper):
+        names["_uow_map_class"] = ObjectIdMap
+        condition, known = "_uow_type(identity) is _uow_map_class and not identity", "{}"
+        enter = [
+            "try:",
+            f"    known[key.{BYTES_OF_KEY}] = obj",
+            "except AttributeError:",
+            "    known[key,] = obj",
+        ]
+        adopt = "identity.adopt(known)"
+    return [
+        f"if {condition} and len(rows) >= {MANY_ROWS}:",
+        f"    objects, known = [], {known}",
+        "    rows.reverse()",
+        "    while rows:",
+        f"        some = rows[:{-1 - LOT}:-1]",
+        f"        del rows[{-LOT}:]",
+        "        lot = list(_uow_map(_uow_new, _uow_repeat(_uow_storage, len(some))))",
+        "        for obj, row in _uow_zip(lot, some):",
+        f"            key = {key}",
+        *(f"            {line}" for line in (*fill, *enter)),
+        "        objects += lot",
+        "    if len(known) == len(objects):",
+        f"        {adopt}",
+        "        return objects",
+        "    identity.clear()",
+        f"    return [identity.setdefault(obj.{attribute}, obj) for obj in objects]",
+    ]
 
 
 def make_class_sorter(mapper: Mapper, hydrators: Mapping[Mapper, Hydrator]) -> Hydrator:

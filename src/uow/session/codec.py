@@ -14,6 +14,7 @@ from uow.mapping.document_hydration import (
     make_document_overwriter,
     make_view_reader,
 )
+from uow.mapping.document_writing import Inserter, Updater, make_inserter, make_updater
 from uow.mapping.hydration import (
     ColumnReader,
     Hydrator,
@@ -439,11 +440,13 @@ class _Made(dict[K, V]):
 class DocumentCodec(Codec):
     """Objects of one class of documents: a row is the document itself."""
 
-    __slots__ = ("_by_family", "_lazy")
+    __slots__ = ("_by_family", "_inserters", "_lazy", "_updaters")
 
     def __init__(self, mapper: Mapper, codecs: Codecs) -> None:
         self._by_family: dict[tuple[Mapper, ...], Hydrator] = {}
         self._lazy: Hydrator | None = None
+        self._inserters: dict[Any, Inserter] = {}
+        self._updaters: dict[Any, Updater] = {}
         super().__init__(mapper, codecs)
 
     def _row_functions(
@@ -485,6 +488,38 @@ class DocumentCodec(Codec):
             decoders = [self._codecs.decoder(column) for column in mapper.columns]
             self._lazy = make_lazy_hydrator(mapper, decoders)
         return self._lazy
+
+    def inserter(self, columns: tuple[MappedColumn, ...], *, brings_key: bool) -> Inserter:
+        """What turns rows of some columns into writes that insert documents.
+
+        Args:
+            columns: what a row holds.
+            brings_key: whether the key is among them.
+        """
+        found = self._inserters.get((columns, brings_key))
+        if found is None:
+            settings = self.mapper.document
+            found = self._inserters[columns, brings_key] = make_inserter(
+                self.mapper,
+                columns,
+                brings_key=brings_key,
+                keeps_nulls=settings is None or settings.keep_nulls,
+            )
+        return found
+
+    def updater(
+        self, columns: tuple[MappedColumn, ...], locator: tuple[MappedColumn, ...]
+    ) -> Updater:
+        """What turns rows into writes that set some columns.
+
+        Args:
+            columns: what is set, at the beginning of a row.
+            locator: what finds the document, at its end.
+        """
+        found = self._updaters.get((columns, locator))
+        if found is None:
+            found = self._updaters[columns, locator] = make_updater(self.mapper, columns, locator)
+        return found
 
 
 class Codecs:

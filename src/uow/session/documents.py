@@ -5,7 +5,7 @@ What a document holds besides the fields of its class is never written, so it st
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -26,7 +26,7 @@ from uow.tracking.state import MISSING, Raw, Record
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import MappedColumn, Mapper
-    from uow.session.codec import Codecs
+    from uow.session.codec import Codecs, DocumentCodec
 
 __all__ = ["CollectionWrite", "DocumentWrites", "Look", "outcomes_of", "pipeline_of"]
 
@@ -69,13 +69,9 @@ class Look(Protocol):
 
 
 class DocumentWrites:
-    """What a flush writes to the collections of a document store.
+    """What a flush writes to the collections of a document store."""
 
-    Attributes:
-        keys: the keys that are made for new documents, by `id` of the object and column.
-    """
-
-    __slots__ = ("_codecs", "_held", "_made", "_steps", "keys")
+    __slots__ = ("_codecs", "_held", "_made", "_steps")
 
     def __init__(self, steps: Sequence[Step], codecs: Codecs) -> None:
         self._steps = steps
@@ -87,14 +83,10 @@ class DocumentWrites:
             for step in steps
             if step.kind is Kind.UPDATE and step.form.lazy
         }
-        self.keys: dict[tuple[int, MappedColumn], Any] = {}
         new_keys = codecs.dialect.new_keys
         for step in steps:
             if step.kind is Kind.INSERT and not step.form.gives_key:
-                made = self._made[id(step)] = new_keys(step.mapper, len(step.objects))
-                key = step.mapper.key[0]
-                for obj, one in zip(step.objects, made, strict=True):
-                    self.keys[id(obj), key] = one
+                self._made[id(step)] = new_keys(step.mapper, len(step.objects))
 
     @property
     def only_operation(self) -> BulkWrite | None:
@@ -113,6 +105,15 @@ class DocumentWrites:
             CollectionWrite(mapper, steps, self._codecs, self._made, self._held)
             for mapper, steps in grouped.items()
         ]
+
+    @property
+    def keys(self) -> dict[tuple[int, MappedColumn], Any]:
+        """The keys that were made for new documents, by `id` of the object and column."""
+        return {
+            (id(obj), step.mapper.key[0]): key
+            for step in self._steps
+            for obj, key in zip(step.objects, self._made.get(id(step), ()), strict=False)
+        }
 
     def answers_of(self, step: Step) -> list[Any]:
         """The keys that were made for a step, as if a store had answered them."""
@@ -144,7 +145,9 @@ class CollectionWrite:
         writes: list[Any] = []
         for step in steps:
             if step.kind is Kind.INSERT:
-                writes += _inserts(step, made.get(id(step)))
+                keys = made.get(id(step))
+                insert = _codec(step).inserter(step.form.sent, brings_key=keys is None)
+                writes += insert(keys or (), step.rows)
             elif step.kind is Kind.UPDATE:
                 writes += _updates(step, held.get(id(step)), codecs)
             else:
@@ -239,22 +242,8 @@ class CollectionWrite:
         return None if rows is None else {row[0]: row[-1] for row in rows}
 
 
-def _inserts(step: Step, made: Sequence[Any] | None) -> list[Any]:
-    names = [column.name for column in step.form.sent]
-    rows: Iterable[Iterable[Any]] = step.rows
-    if made is not None:
-        names.insert(0, step.mapper.key[0].name)
-        rows = [(key, *row) for key, row in zip(made, step.rows, strict=True)]
-    documents: list[dict[str, Any]] = [dict(zip(names, row, strict=False)) for row in rows]
-    for column in step.form.sent:
-        if column.holds_rest:
-            documents = [{**(one.pop(column.name) or {}), **one} for one in documents]
-    settings = step.mapper.document
-    if settings is not None and not settings.keep_nulls:
-        documents = [
-            {name: value for name, value in one.items() if value is not None} for one in documents
-        ]
-    return [("insert", one) for one in documents]
+def _codec(step: Step) -> DocumentCodec:
+    return cast("DocumentCodec", step.codec)
 
 
 def _found_by(step: Step, row: Sequence[Any], place: int) -> dict[str, Any]:
@@ -268,21 +257,11 @@ def _found_by(step: Step, row: Sequence[Any], place: int) -> dict[str, Any]:
 def _updates(
     step: Step, held: Sequence[Mapping[MappedColumn, Any]] | None, codecs: Codecs
 ) -> list[Any]:
-    names = [column.name for column in step.form.sent]
-    place = len(names)
+    place = len(step.form.sent)
     settings = step.mapper.document
     keeps_nulls = settings is None or settings.keep_nulls
     if keeps_nulls and not step.form.lazy:
-        return [
-            (
-                "update",
-                _found_by(step, row, place),
-                {"$set": dict(zip(names, row, strict=False))},
-                False,
-                False,
-            )
-            for row in step.rows
-        ]
+        return _codec(step).updater(step.form.sent, step.form.locator)(step.rows)
     writes: list[Any] = []
     nothing: dict[MappedColumn, Any] = {}
     exact = codecs.dialect.capabilities.exact_classes

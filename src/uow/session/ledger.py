@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
 
 from uow.errors import NotLoadedError, ObjectStateError, UnknownFieldError
+from uow.mapping.identity_map import new_identity_map
 from uow.mapping.mapper import Mapper, mapper_of
 from uow.mapping.relation import Relation
 from uow.mapping.storage import ModelStorage
@@ -153,7 +154,7 @@ class Ledger:
         """The objects of a class, by key."""
         found = self.identity.get(mapper)
         if found is None:
-            found = self.identity[mapper] = {}
+            found = self.identity[mapper] = new_identity_map(mapper)
         return found
 
     def identify(self, obj: Any) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
 
 from uow.errors import NotFoundError, Phase, StaleObjectError
+from uow.mapping.identity_map import new_identity_map
 from uow.mapping.mapper import mapper_of
 from uow.mapping.shapes import shape_of
 from uow.query.rows import row_class
@@ -203,7 +204,8 @@ class Reader:
         """Make objects of rows that no session knows."""
         home = Home(ref(self._unit.ledger), self._unit.codecs, State.PERSISTENT)
         home.close()
-        found: list[Any] = self._unit.codecs.of(mapper).hydrate(rows, {}, home)
+        codec = self._unit.codecs.of(mapper)
+        found: list[Any] = codec.hydrate(rows, new_identity_map(mapper), home)
         return found
 
     def make(self, mapper: Mapper, rows: list[Any], hydrate: Hydrator) -> list[Any]:

@@ -36,6 +36,10 @@ class Passing(dict[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         """Nothing is kept."""
 
+    def __bool__(self) -> bool:
+        """There may be objects: each is to be looked for."""
+        return True
+
 
 class Batches:
     """Hands out rows that are there already, as a cursor would."""
