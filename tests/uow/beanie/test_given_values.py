@@ -256,7 +256,7 @@ async def test_what_the_store_holds_and_the_class_does_not(
 async def test_instants_at_the_ends_of_time(mongodb_database: str) -> None:
     """An instant that is none in UTC is refused, aware or meant to be naive."""
     client: Any = AsyncMongoClient(mongodb_database, tz_aware=False)
-    await init_documents(database=client.get_default_database(), document_models=[Naive])
+    bound = await init_documents(database=client.get_default_database(), document_models=[Naive])
     zone = timezone(timedelta(hours=5))
     for make in (
         lambda: Naive(at=datetime(1, 1, 1, tzinfo=zone)),
@@ -264,6 +264,7 @@ async def test_instants_at_the_ends_of_time(mongodb_database: str) -> None:
     ):
         with pytest.raises(ValidationError, match=r"Naive\.at: an instant outside of the years"):
             make()
+    await bound.aclose()
     await client.close()
 
 

@@ -138,12 +138,17 @@ def test_each_event_loop_has_a_client_of_its_own(mongodb_database: str) -> None:
     """1, 7: tests of a program start anew each time, over a new client of the same servers."""
     empty(mongodb_database)
 
+    bound: list[Any] = []
+
     async def start() -> int:
         client: Any = AsyncMongoClient(mongodb_database)
-        await init_beanie(database=client.get_default_database(), document_models=[Started])
+        store = client.get_default_database()
+        bound.append(await init_beanie(database=store, document_models=[Started]))
         await Started(name="ann").insert()
         count = await Started.count()
         await client.close()
         return count
 
     assert [anyio.run(start), anyio.run(start)] == [1, 2]
+    for one in bound:
+        one.pool.terminate_all()
