@@ -134,8 +134,9 @@ class FieldKeeper:
         value that was there tells nobody any more.
         """
         stored = stored_form(obj, column)
-        with suppress(ValueError):  # which the flush tells of
-            value = column.with_objects(value)
+        if isinstance(value, (dict, list, tuple)):
+            with suppress(ValueError):  # which the flush tells of
+                value = column.with_objects(value)
         if type(value) is bytes and isinstance(column.type, Binary):
             value = bytearray(value)  # as which it would come back
         if type(value) in SCALARS:
