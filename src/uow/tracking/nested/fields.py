@@ -99,6 +99,9 @@ def hold_stored(obj: Any, column: MappedColumn, stored: Any) -> None:
         column.set_raw(obj, stored)
 
 
+_MAY_HOLD_DICTS = (dict, list, tuple)
+
+
 class FieldKeeper:
     """The keeper of lazy columns: whatever is in them tells of its changes."""
 
@@ -134,7 +137,7 @@ class FieldKeeper:
         value that was there tells nobody any more.
         """
         stored = stored_form(obj, column)
-        if isinstance(value, (dict, list, tuple)):
+        if issubclass(type(value), _MAY_HOLD_DICTS):
             with suppress(ValueError):  # which the flush tells of
                 value = column.with_objects(value)
         if type(value) is bytes and isinstance(column.type, Binary):
