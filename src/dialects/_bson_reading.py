@@ -20,6 +20,7 @@ from bson.decimal128 import Decimal128
 from uow.mapping.dict_hooks import abstract_reader, dict_reader, has_odd_keys, is_abstract
 from uow.mapping.json_converter import problem_of
 from uow.values import has_plain_keys, split_optional
+from uow.values.closest import closest
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -191,13 +192,11 @@ def _deque_reader(made: Converter) -> Callable[[Any], Callable[[Any, Any], deque
 
 
 def _is_union(kind: Any) -> bool:
-    """Unions that cattrs cannot tell apart by itself: with scalars, lists or models in them."""
+    """Unions whose member the value tells; cattrs asks for fields that only one of them has."""
     if get_origin(kind) not in (Union, types.UnionType):
         return False
     members = [one for one in get_args(kind) if one is not types.NoneType]
-    if len(members) < 2 or any(kind == union for union, _ in _UNIONS):
-        return False
-    return not all(hasattr(one, "__attrs_attrs__") for one in members)
+    return len(members) > 1 and not any(kind == union for union, _ in _UNIONS)
 
 
 def _read_union(made: Converter) -> Callable[[Any, Any], Any]:
@@ -208,7 +207,7 @@ def _read_union(made: Converter) -> Callable[[Any, Any], Any]:
         for member in members:  # what is one of them as it is
             if member in _AS_GIVEN and type(value) is member:
                 return value
-        for member in sorted(members, key=_looseness):
+        for member in closest(sorted(members, key=_looseness), value):
             try:
                 return made.structure(value, member)
             except Exception:  # noqa: BLE001, S112 - whatever a class raises, it is another

@@ -12,13 +12,13 @@ gone from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from uow.mapping.link_fields import LINKED_KEY, Many
 from uow.mapping.link_trees import LinkNode
 
-__all__ = ["RAW", "linked_paths", "looked_up", "lookups", "reaches"]
+__all__ = ["RAW", "linked_paths", "looked_up", "lookups", "put_in_place", "reaches"]
 
 Stage: TypeAlias = dict[str, Any]
 
@@ -72,18 +72,29 @@ def _renamed(path: str, names: frozenset[str]) -> str:
 
 def lookups(nodes: Iterable[LinkNode]) -> list[Stage]:
     """Give the stages that look into links; documents carry themselves from here on."""
-    stages: list[Stage] = [{"$set": {RAW: "$$ROOT"}}]
-    for node in nodes:
-        stages += _lookup(node)
-    return stages
+    return [{"$set": {RAW: "$$ROOT"}}, *put_in_place(nodes, lookups)]
 
 
-def _lookup(node: LinkNode) -> Iterator[Stage]:
+def put_in_place(
+    nodes: Iterable[LinkNode], inner: Callable[[Iterable[LinkNode]], list[Stage]] | None = None
+) -> list[Stage]:
+    """Give the stages that put linked documents in the places of their links.
+
+    Args:
+        nodes: the links.
+        inner: gives the stages of what they lead to; these without it.
+    """
+    return [stage for node in nodes for stage in _lookup(node, inner or put_in_place)]
+
+
+def _lookup(
+    node: LinkNode, stages_of: Callable[[Iterable[LinkNode]], list[Stage]]
+) -> Iterator[Stage]:
     field = node.field
     target, name = field.target, field.column.name
     if field.many is Many.DICT:
         return  # there is no path to the keys of a dict
-    pipeline = lookups(node.inner)
+    pipeline = stages_of(node.inner)
     told_by = target.discriminator
     if told_by is not None and target.root is not target:
         values = [one.discriminator_value for one in target.family]

@@ -13,7 +13,14 @@ import attrs
 
 from uow.dialects._mongodb_expressions import AGGREGATES, Computing, computed, raw_computed
 from uow.dialects._mongodb_filters import NEVER, filter_of, merged, of_class
-from uow.dialects._mongodb_lookups import RAW, linked_paths, looked_up, lookups, reaches
+from uow.dialects._mongodb_lookups import (
+    RAW,
+    linked_paths,
+    looked_up,
+    lookups,
+    put_in_place,
+    reaches,
+)
 from uow.dialects._mongodb_paths import path_of
 from uow.dialects.base import ResultColumn
 from uow.errors import QueryError
@@ -92,8 +99,10 @@ def compile_select(select: Select) -> CompiledSelect:
     Raises:
         QueryError: a document store cannot say it.
     """
-    compiled = _compiled(select)
     reading = select.documents
+    if reading is not None and reading.stages and select.links:
+        return _with_stages_on_links(select)
+    compiled = _compiled(select)
     if reading is None:
         return compiled
     operation: Any = compiled.operation
@@ -105,6 +114,26 @@ def compile_select(select: Select) -> CompiledSelect:
     if reading.options:
         operation.options = reading.options
     return attrs.evolve(compiled, operation=operation)
+
+
+def _with_stages_on_links(select: Select) -> CompiledSelect:
+    """Run stages on documents in which those they link to stand in the places of the links."""
+    reading = select.documents
+    assert reading is not None  # noqa: S101 - who calls has seen to it
+    mapper, nodes = _mapper_of(select), select.links
+    before, after = _split_by_reach(select)
+    cut = _sorted_and_cut(select, Computing())
+    looked = put_in_place(nodes)
+    stages: list[Stage] = [{"$match": before}] if before else []
+    if after or _looks_up(select):
+        stages += [*looked, *([{"$match": after}] if after else []), *cut]
+    else:
+        stages += [*cut, *looked]  # no more is looked up than is found
+    stages += [looked_up(raw_computed(stage), nodes) for stage in reading.stages]
+    operation = Aggregate(mapper.table_name, stages)
+    if reading.options:
+        operation.options = reading.options
+    return CompiledSelect(operation, (ResultColumn(DOCUMENT, None),))
 
 
 def _stages_of_find(find: Find) -> list[Stage]:
@@ -187,16 +216,22 @@ def _matches(select: Select) -> list[Stage]:
     if not _looks_up(select):
         filter_ = _filter_of(select)
         return [{"$match": filter_}] if filter_ else []
+    before, after = _split_by_reach(select)
+    stages: list[Stage] = [{"$match": before}] if before else []
+    stages += lookups(select.links)
+    if after:
+        stages.append({"$match": after})
+    return stages
+
+
+def _split_by_reach(select: Select) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give what is asked of the documents alone, and what of those they link to."""
     names = frozenset(node.field.column.name for node in select.links)
     asked = [filter_of(one) for one in select.where]
     whose = of_class(_mapper_of(select))
     before = merged([whose, *(one for one in asked if not reaches(one, names))])
     after = merged([one for one in asked if reaches(one, names)])
-    stages: list[Stage] = [{"$match": before}] if before else []
-    stages += lookups(select.links)
-    if after:
-        stages.append({"$match": looked_up(after, select.links)})
-    return stages
+    return before, looked_up(after, select.links)
 
 
 def _result_columns(select: Select) -> tuple[ResultColumn, ...]:

@@ -62,15 +62,21 @@ _as_float.passes = "{0}.__class__ is float"  # type: ignore[attr-defined]
 
 def _as_int(value: Any) -> int:
     """A client gives numbers of 64 bits as a class of its own."""
-    return int(value)
+    found = int(value)
+    if found != value and not isinstance(value, str):
+        raise ValueError("a fraction")
+    return found
 
 
 _as_int.passes = "{0}.__class__ is int"  # type: ignore[attr-defined]
 
 
 def _day_of(value: Any) -> dt.date:
-    found: dt.date = value.date() if isinstance(value, dt.datetime) else value
-    return found
+    if isinstance(value, dt.datetime):
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    raise ValueError("no day")
 
 
 def _without_zone(value: dt.datetime) -> dt.datetime:

@@ -274,8 +274,8 @@ class MongoDBDriver:
         if not self.has_transactions:
             raise QueryError(
                 f"the MongoDB server on {self.options.place} stands alone and has no transactions:"
-                " run it as a replica set (of one, if need be), or say Session(db, atomic=False),"
-                " with which each write stands for itself"
+                " run it as a replica set (of one, if need be), or say Session(db, atomic=False) or"
+                " init_documents(..., atomic=False), with which each write stands for itself"
             )
         if options.isolation is None:
             return self._transaction

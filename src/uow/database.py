@@ -91,9 +91,12 @@ class Database:
         commit_timeout: seconds a COMMIT may take before its outcome is given up as unknown.
         cleanup_timeout: seconds a ROLLBACK, or a reset on return to the pool, may take before the
             connection is cut off.
+        atomic: False for a server of MongoDB's that stands alone and has no transactions: no unit
+            is one, unless a session says otherwise; see `Session`.
         **options: the driver's own, as also written in the query of the URL; for replicas too.
 
     Attributes:
+        atomic: whether units of sessions that do not say are transactions.
         kept: what others make for this database, by who did (sessions their codecs).
         observers: called with everything sessions send: statements, and the words of
             transactions as text. For logs and tests; see `uow.debug.statements`.
@@ -119,6 +122,7 @@ class Database:
         replica_wait: float = 1.0,
         commit_timeout: float = 30.0,
         cleanup_timeout: float = 5.0,
+        atomic: bool = True,
         **options: Any,
     ) -> None:
         _check_seconds(
@@ -137,6 +141,12 @@ class Database:
         self.kept: dict[Any, Any] = {}
         given = options.pop("_driver", None)
         self.driver: Driver = given or _driver_factory(self.url.scheme)(self.url, options)
+        self.atomic = atomic
+        if not atomic and not self.dialect.capabilities.documents:
+            raise ValidationError(
+                f"atomic=False is for document stores: units of {self.url.scheme}:// are "
+                "transactions"
+            )
         self._is_default = default
         min_size, max_size = _sizes(pool_min, pool_max, self.driver.max_connections)
         if pool_waiters is not None and (type(pool_waiters) is not int or pool_waiters < 0):
@@ -174,13 +184,16 @@ class Database:
         self._is_closed = False
 
     @classmethod
-    def over(cls, database: Any, *, default: bool = False, pool_max: int = 100) -> Self:
+    def over(
+        cls, database: Any, *, default: bool = False, pool_max: int = 100, atomic: bool = True
+    ) -> Self:
         """Make a database of one that a user has opened with PyMongo or Motor, and will close.
 
         Args:
             database: an `AsyncDatabase` of PyMongo, or Motor's database for asyncio.
             default: as for others.
             pool_max: how many units may work at a time; the client has a pool of its own.
+            atomic: as for others.
 
         Raises:
             ValidationError: it is neither.
@@ -193,7 +206,7 @@ class Database:
             )
         driver: Driver = import_module(f"uow.drivers.{client}").over(database)
         url = URL(scheme="mongodb", database=str(database.name))
-        return cls(url, default=default, pool_max=pool_max, _driver=driver)
+        return cls(url, default=default, pool_max=pool_max, atomic=atomic, _driver=driver)
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "closed" if self._is_closed else "not open"

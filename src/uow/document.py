@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from uow.documents.actions import EventTypes, acting
+from uow.documents.bulk_writer import BulkWriter
 from uow.documents.one import FindOne
 from uow.documents.query import AggregationQuery, DocumentQuery, SortArgument
 from uow.documents.running import executor_of, working
 from uow.documents.states import Stateful
 from uow.documents.validating import validate, validate_on_save
 from uow.documents.verbs import DeleteMany, InsertManyResult, UpdateMany
-from uow.errors import NotFoundError, ObjectStateError, ValidationError
+from uow.errors import NotFoundError, ObjectStateError, QueryError, ValidationError
 from uow.mapping.link_rules import DeleteRules, WriteRules
 from uow.mapping.link_trees import LinkNode, link_nodes
 from uow.mapping.mapper import mapper_of
@@ -36,6 +37,7 @@ from uow.session.replacing import add_or_stand_for, replace_documents, sync_docu
 from uow.tracking.changes import changes
 from uow.tracking.state import State, state_of
 from uow.types import ObjectIdType
+from uow.values import kind_of
 from uow.values.coercion import as_object_id, coerced
 
 if TYPE_CHECKING:
@@ -291,7 +293,7 @@ class Document(LinkVerbs, Stateful, mapped=False):
         """
         async with working(mapper_of(self), writes=False) as session:
             found = state_of(self)
-            if found.owner is None and found.stored is State.PERSISTENT:
+            if self not in session and found.stored is State.PERSISTENT:
                 session.add(self)
             await session.refresh(self)
         return self
@@ -515,16 +517,24 @@ class Document(LinkVerbs, Stateful, mapped=False):
         cls,
         aggregation_pipeline: Sequence[Mapping[str, Any]],
         projection_model: type[Any] | None = None,
+        *,
+        with_children: bool = False,
         **options: Any,
     ) -> AggregationQuery[Any]:
-        """Run a pipeline of MongoDB's on the collection; see `DocumentQuery.aggregate`.
+        """Run a pipeline of MongoDB's on the documents; see `DocumentQuery.aggregate`.
 
         Awaited it is what comes out, as the store gives it, or objects of `projection_model`.
+
+        Args:
+            aggregation_pipeline: the stages.
+            projection_model: the class of what comes out; dicts without it.
+            with_children: also of classes below this one, in the same collection.
+            **options: as `DocumentQuery.aggregate` takes them.
 
         Raises:
             QueryError: a stage writes (`$out`, `$merge`), or it is no pipeline.
         """
-        return cls.find_all(with_children=True).aggregate(
+        return cls.find_all(with_children=with_children).aggregate(
             aggregation_pipeline, projection_model, **options
         )
 
@@ -558,7 +568,13 @@ class Document(LinkVerbs, Stateful, mapped=False):
         bulk_writer: Any = None,
         link_rule: WriteRules = WriteRules.DO_NOTHING,
     ) -> Self:
-        """Store an object as a new document; see `insert`."""
+        """Store an object as a new document; see `insert`.
+
+        Raises:
+            QueryError: it is no object of the class.
+        """
+        if not isinstance(document, cls):
+            raise QueryError(f"insert_one takes a {cls.__name__}, not a {kind_of(document)}")
         return await document.insert(session=session, bulk_writer=bulk_writer, link_rule=link_rule)
 
     @classmethod
@@ -579,10 +595,14 @@ class Document(LinkVerbs, Stateful, mapped=False):
             The objects, as a list that also tells their keys, as `inserted_ids`.
 
         Raises:
+            QueryError: one is no object of the class; nothing was sent.
             ObjectStateError: one links to a document that is not stored.
             UowError: as `Session.flush`.
         """
         found = InsertManyResult(documents)
+        for one in found:
+            if not isinstance(one, cls):
+                raise QueryError(f"insert_many takes {cls.__name__}s, not a {kind_of(one)}")
         writes_links = checked_rule(link_rule, WriteRules) is WriteRules.WRITE
         if not writes_links:
             refuse_unstored_links(found, "insert_many")
@@ -638,6 +658,17 @@ class Document(LinkVerbs, Stateful, mapped=False):
     def get_bson_encoders(cls) -> Mapping[type, Callable[[Any], Any]]:
         """Give what stores values of further classes, by class."""
         return cls.get_settings().bson_encoders
+
+    @classmethod
+    def bulk_writer(
+        cls,
+        session: Any = None,
+        ordered: bool = True,
+        bypass_document_validation: bool | None = None,
+        comment: Any = None,
+    ) -> BulkWriter:
+        """Make a bulk writer of the class; see `BulkWriter`."""
+        return BulkWriter(session, ordered, cls, bypass_document_validation, comment)
 
     @classmethod
     def get_pymongo_collection(cls) -> Any:

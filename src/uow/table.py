@@ -72,7 +72,7 @@ class Table(Tracked, mapped=False):
         """
         async with unit(writes=False) as session:
             found = state_of(self)
-            if found.owner is None and found.stored is State.PERSISTENT:
+            if self not in session and found.stored is State.PERSISTENT:
                 session.add(self)
             await session.refresh(self)
         return self

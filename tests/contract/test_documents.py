@@ -24,9 +24,11 @@ from uow import (
     Column,
     CommitUnknownError,
     Database,
+    DeleteRules,
     Document,
     Indexed,
     InvalidUnitError,
+    Link,
     Mapped,
     MappingError,
     Outcome,
@@ -36,6 +38,7 @@ from uow import (
     StaleObjectError,
     Table,
     ValidationError,
+    WriteRules,
     aliased,
     changes,
     func,
@@ -808,3 +811,43 @@ async def test_a_server_without_transactions(backend: Any) -> None:
     async with Database("memory://") as tables:
         with pytest.raises(QueryError, match="atomic"):
             Session(tables, atomic=False)
+    with pytest.raises(ValidationError, match="atomic=False is for document stores"):
+        Database("memory://", atomic=False)
+
+
+class Alone(Document):
+    """Lives on a server without transactions."""
+
+    class Settings:
+        registry = Registry()
+
+    name: str
+    number: int = 0
+    other: Link[Alone] | None = None
+
+
+async def test_verbs_without_transactions(backend: Any) -> None:
+    """F62: classes that are bound with `atomic=False` need none, with or without a session."""
+    found: Any = Alone
+    scheme = "mongodb+motor://" if backend.name == "motor" else "mongodb://"
+    with start_standalone() as place:
+        url = place.replace("mongodb://", scheme)
+        async with await init_documents(
+            connection_string=url, document_models=[Alone], atomic=False
+        ) as database:
+            await found.insert_many([Alone(name="a"), Alone(name="b")])
+            one = await found(name="c", other=Alone(name="d")).insert(link_rule=WriteRules.WRITE)
+            assert await found.find(found.number == 0).inc({found.number: 1}) == 4
+            assert await found.find_one(found.name == "a").set({found.name: "e"}) == 1
+            await one.set({found.name: "f"})
+            await one.replace()
+            assert await found.find(found.name == "e").delete() == 1
+            await one.delete(link_rule=DeleteRules.DELETE_LINKS)
+            assert [left.name for left in await found.find_all().to_list()] == ["b"]
+            async with Session(database) as session:
+                session.add_all([Alone(name="g"), Alone(name="h")])
+                await session.commit()
+            assert await found.count() == 3
+            with pytest.raises(QueryError, match=r"init_documents\(\.\.\., atomic=False\)"):
+                async with Session.begin(database, atomic=True) as session:
+                    session.add_all([Alone(name="i"), Alone(name="j")])

@@ -8,6 +8,7 @@ from uow.beanie.operators import In, Set
 They are the classes and functions of `uow`, so that both stand in one program.
 """
 
+from uow.beanie.exceptions import MergeConflictError
 from uow.beanie.migrations.controllers.free_fall import free_fall_migration
 from uow.beanie.migrations.controllers.iterative import iterative_migration
 from uow.beanie.odm.actions import (
@@ -60,6 +61,7 @@ __all__ = [
     "Indexed",
     "Insert",
     "Link",
+    "MergeConflictError",
     "MergeStrategy",
     "PydanticObjectId",
     "Replace",

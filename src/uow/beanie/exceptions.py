@@ -20,20 +20,24 @@ from uow.errors import (
 __all__ = [
     "ApplyChangesException",
     "CollectionWasNotInitialized",
+    "Deprecation",
     "DocWasNotRegisteredInUnionClass",
     "DocumentAlreadyCreated",
     "DocumentNotFound",
     "DocumentWasNotSaved",
     "MergeConflictError",
     "MigrationException",
+    "MongoDBVersionError",
     "NotSupported",
     "ReplaceError",
     "RevisionIdWasChanged",
     "StateManagementIsTurnedOff",
     "StateNotSaved",
     "UnionDocNotInited",
+    "UnionHasNoRegisteredDocs",
     "ViewHasNoSettings",
     "ViewWasNotInitialized",
+    "WrongDocumentUpdateStrategy",
 ]
 
 ApplyChangesException: Final = StaleObjectError
@@ -41,6 +45,9 @@ ApplyChangesException: Final = StaleObjectError
 
 CollectionWasNotInitialized: Final = PoolClosedError
 """A class was used that no database is there for: `init_beanie` was not called."""
+
+Deprecation: Final = MappingError
+"""A class is written as it was for an earlier release."""
 
 DocWasNotRegisteredInUnionClass: Final = AmbiguousRowError
 """A document in the collection is of no class that is known here."""
@@ -71,6 +78,15 @@ StateNotSaved: Final = StateNotSavedError
 
 MigrationException: Final = MappingError
 """A migration is not as it must be, or is missing."""
+
+MongoDBVersionError: Final = QueryError
+"""The server is too old for what was asked."""
+
+UnionHasNoRegisteredDocs: Final = MappingError
+"""A union has no classes."""
+
+WrongDocumentUpdateStrategy: Final = QueryError
+"""There is no such way to bring a document up to date."""
 
 UnionDocNotInited: Final = PoolClosedError
 """A union was used that no database is there for."""

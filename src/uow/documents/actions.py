@@ -14,6 +14,7 @@ are called by every flush that changes the object; handlers of `Save`, `SaveChan
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -101,13 +102,25 @@ class _Skipped:
     obj: Any
     directions: frozenset[ActionDirections]
     names: frozenset[str]
-    in_verb: bool = False
 
     def holds(self, obj: Any, name: str, direction: ActionDirections) -> bool:
         """Whether a handler is not to be called."""
         return self.obj is obj and (direction in self.directions or name in self.names)
 
 
+@attrs.frozen
+class _Called:
+    """The handlers that a verb itself calls, so that the flush in it does not."""
+
+    obj: Any
+    handlers: frozenset[tuple[str, ActionDirections]]
+
+    def holds(self, obj: Any, name: str, direction: ActionDirections) -> bool:
+        """Whether the verb has called a handler, or will."""
+        return self.obj is obj and (name, direction) in self.handlers
+
+
+_called: ContextVar[tuple[_Called, ...]] = ContextVar("uow_called_actions", default=())
 _skipped: ContextVar[tuple[_Skipped, ...]] = ContextVar("uow_skipped_actions", default=())
 
 
@@ -146,7 +159,9 @@ def _marker(given: tuple[Any, ...], direction: ActionDirections) -> Callable[[F]
 
         @functools.wraps(function)
         def handler(self: Any, *args: Any, **values: Any) -> Any:
-            if any(one.holds(self, name, direction) for one in _skipped.get()):
+            if _is_skipped(self, name, direction):
+                return None
+            if any(one.holds(self, name, direction) for one in _called.get()):
                 return None
             return function(self, *args, **values)
 
@@ -207,7 +222,11 @@ async def acting(
         before = dict(changes(obj)) if given else {}
         await _call(obj, events, ActionDirections.BEFORE)
         left = _settled(obj, before, given) if given else given
-        yield Action(left)
+        inner = _called.set((*_called.get(), _Called(obj, _called_by(obj, events))))
+        try:
+            yield Action(left)
+        finally:
+            _called.reset(inner)
         await _call(obj, events, ActionDirections.AFTER)
     finally:
         _skipped.reset(token)
@@ -216,7 +235,27 @@ async def acting(
 async def _call(obj: Any, events: Sequence[EventTypes], direction: ActionDirections) -> None:
     for kind in events:
         for handler in _handlers(obj, kind, direction):
-            await call(handler, obj)
+            if not _is_skipped(obj, handler.__name__, direction):
+                await call(inspect.unwrap(handler), obj)
+
+
+def _is_skipped(obj: Any, name: str, direction: ActionDirections) -> bool:
+    return any(one.holds(obj, name, direction) for one in _skipped.get())
+
+
+def _called_by(obj: Any, events: Sequence[EventTypes]) -> frozenset[tuple[str, ActionDirections]]:
+    """The handlers that a verb calls, and the flush in it does not.
+
+    What is saved is updated too, as Beanie has it: a handler of both is called for each.
+    """
+    return frozenset(
+        (handler.__name__, direction)
+        for kind in events
+        for direction in ActionDirections
+        for handler in _handlers(obj, kind, direction)
+        if kind not in (EventTypes.SAVE, EventTypes.SAVE_CHANGES)
+        or (EventTypes.UPDATE, direction) not in vars(handler)[_MARK]
+    )
 
 
 def _to_skip(obj: Any, given: Sequence[Any]) -> _Skipped:

@@ -10,6 +10,8 @@ from uow.documents.running import working
 from uow.documents.verbs import DeleteOne, UpdateOne, UpdateResponse
 from uow.errors import NotFoundError, QueryError
 from uow.mapping.mapper import mapper_of
+from uow.session.binding import bound_database
+from uow.session.replacing import replace_documents, replacing_stage
 from uow.tracking.state import State, state_of
 
 __all__ = ["FindOne"]
@@ -129,27 +131,43 @@ class FindOne(Generic[T]):
     async def replace_one(
         self, document: T, *, session: object = None, bulk_writer: Any = None
     ) -> T:
-        """Give the document that is found all values of another one, but for its key.
+        """Put an object in the place of the document that is found, whatever else that holds.
 
         Args:
-            document: a new object of the class; it becomes the stored one, and gets the key.
+            document: a new object, whose values the stored one gets, all but the key; or the
+                object of that document itself.
             session: where to run.
-            bulk_writer: send it with others, when the writer is committed.
+            bulk_writer: send it with others, when the writer is committed; it is then that the
+                document is looked for, and none is no error.
+
+        Returns:
+            The object of the document; with a bulk writer the one that was given.
 
         Raises:
             NotFoundError: none matches.
-            QueryError: the object is stored already.
+            QueryError: the object is that of another document.
         """
-        if state_of(document).stored is not State.TRANSIENT:
-            raise QueryError("replace_one takes a new object, whose values the stored one gets")
         mapper = mapper_of(cast("Any", document))
-        async with working(mapper, self._query.executor, session=session) as found:
-            old = await self._query.set_session(found).first()
+        query = self._query
+        if bulk_writer is not None:
+            stage = replacing_stage(document, bound_database(mapper))
+            bulk_writer.add_statement(UpdateOne(query).update([stage])._statement())
+            return document
+        async with working(mapper, query.executor, session=session) as found:
+            old: Any = await query.set_session(found).first()
             if old is None:
                 raise NotFoundError(f"no {mapper.name} matches the query")
-            for column in mapper.columns:
-                if not column.is_fixed and column.is_loaded(document):
-                    setattr(old, column.attribute, getattr(document, column.attribute))
-            if bulk_writer is not None:
-                bulk_writer.add_object(old)
-        return old
+            if state_of(document).stored is State.TRANSIENT:
+                for column in mapper.columns:
+                    if not column.is_fixed and column.is_loaded(document):
+                        setattr(old, column.attribute, getattr(document, column.attribute))
+            elif mapper.identity(document) != mapper.identity(old):
+                raise QueryError(
+                    f"replace_one: the query finds another document than that of {document!r}; "
+                    "give a new object, or use replace()"
+                )
+            elif old is not document:
+                found.expunge(old)
+                old = document
+            await replace_documents(found, [old])
+        return cast("T", old)

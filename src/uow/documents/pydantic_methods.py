@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 from uow.errors import ValidationError
 from uow.mapping.columns import MISSING
 from uow.mapping.mapper import mapper_of
+from uow.mapping.pydantic_links import shown_once
 from uow.mapping.pydantic_model import made_of, model_of, problems_in
 from uow.tracking.state import Tracked
 
@@ -53,12 +54,14 @@ class PydanticMethods(Tracked, mapped=False):
             MappingError: pydantic is not installed.
         """
         options.setdefault("warnings", False)
-        return cast("dict[str, Any]", self._shown().model_dump(**options))
+        with shown_once(self):
+            return cast("dict[str, Any]", self._shown().model_dump(**options))
 
     def model_dump_json(self, **options: Any) -> str:
         """Give the document as JSON; see `model_dump`."""
         options.setdefault("warnings", False)
-        return cast("str", self._shown().model_dump_json(**options))
+        with shown_once(self):
+            return cast("str", self._shown().model_dump_json(**options))
 
     def _shown(self) -> Any:
         return model_of(mapper_of(self)).shown(self)

@@ -530,7 +530,10 @@ def _conditions(given: Sequence[Any]) -> list[Any]:
 
 def _projecting(select: Select, model: type[Any], more: FindOptions) -> Select:
     wanted = projection_of(model)
-    stages = () if wanted is None else ({"$project": wanted},)
+    # Where links are fetched, linked documents are part of what is read.
+    stages: tuple[Mapping[str, Any], ...] = ({"$match": {}},) if select.links else ()
+    if wanted is not None:
+        stages = ({"$project": wanted},)
     return select.replace(documents=Reading(stages, more.options, is_raw=True))
 
 
@@ -569,7 +572,10 @@ def _order_terms(mapper: Mapper, given: Any) -> list[Any]:
 def _term(mapper: Mapper, field: Any, direction: Any) -> OrderTerm:
     found = field
     if isinstance(field, str):
-        found = field_at(mapper, field)[1] if field else None
+        # Of a union, or with children, it may be a field of a class below.
+        classes = (mapper, *mapper.family) if field else ()
+        there = (field_at(one, field)[1] for one in classes)
+        found = next((one for one in there if one is not None), None)
         if found is None:
             raise QueryError(f"sort: {mapper.name} has no field {field!r}")
     if not is_expression(found):

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from uow.errors import CommitUnknownError, QueryError, UowError
+from uow.errors import QueryError
 from uow.query.executor import Executor
-from uow.session.active import AmbientExecutor
+from uow.session.active import AmbientExecutor, own_unit
 from uow.session.ambient import current_session
 from uow.session.binding import bound_database
 from uow.session.session import Session
@@ -33,7 +33,16 @@ def session_of(given: object) -> Session | None:
 def executor_of(mapper: Any, session: object) -> Executor:
     """Give what runs a query: the session that was named, or whichever is there."""
     found = session_of(session)
-    return AmbientExecutor(lambda: bound_database(mapper)) if found is None else found
+    if found is not None:
+        return found
+    return AmbientExecutor(lambda: bound_database(mapper), atomic=_is_atomic(mapper))
+
+
+def _is_atomic(mapper: Any) -> bool | None:
+    """Whether what is written of a class is a transaction; None for what its database says."""
+    # Measurements are not written in transactions, which their collections do not have.
+    is_measured = mapper.document is not None and mapper.document.timeseries is not None
+    return False if is_measured else None
 
 
 @asynccontextmanager
@@ -54,17 +63,9 @@ async def working(
     if found is None:
         found = current_session()
     if found is None:
-        # Measurements are not written in transactions, which their collections do not have.
-        atomic = mapper.document is None or mapper.document.timeseries is None
-        async with Session(bound_database(mapper), atomic=atomic, _depth=4) as own:
-            try:
-                yield own
-                if writes:
-                    await own.commit()
-            except UowError as error:
-                if not isinstance(error, CommitUnknownError):
-                    own.clear()  # the objects keep what the user set, to be tried again
-                raise
+        home, atomic = bound_database(mapper), _is_atomic(mapper)
+        async with own_unit(home, writes=writes, atomic=atomic) as own:
+            yield own
         return
     yield found
     if writes:

@@ -32,7 +32,7 @@ from typing import (
     overload,
 )
 
-from uow.errors import QueryError
+from uow.errors import QueryError, ValidationError
 from uow.expressions.arithmetic import operand_type, result_type
 from uow.expressions.literals import (
     BOOLEAN,
@@ -48,7 +48,7 @@ from uow.expressions.literals import (
 from uow.expressions.patterns import SPECIAL, plain, rewritten
 from uow.expressions.protocols import ColumnLike, Selectable, SupportsSelect, TableSource
 from uow.expressions.windows import SCALARS, WINDOW_FUNCTIONS, Bounds, Window, frame_of
-from uow.types import Array, Boolean, ColumnType, Json, LinkValue, Text
+from uow.types import Array, Boolean, ColumnType, DocumentValue, Json, LinkValue, Text
 
 __all__ = [
     "And",
@@ -995,8 +995,34 @@ def literal_beside(
         ValidationError: the value has the wrong type.
         QueryError: a value of that class cannot be stored.
     """
-    checked, found = check_literal(value, type_, owner)
+    checked, found = _checked_beside(value, type_, owner)
     return Literal(checked, found)
+
+
+def _checked_beside(
+    value: object, type_: ColumnType | None, owner: AnyExpression | None
+) -> tuple[object, ColumnType | None]:
+    """Check a value that stands beside an expression; see `check_literal`.
+
+    Beside a list of a document it may be one of its members, which is what a document store asks.
+    """
+    try:
+        return check_literal(value, type_, owner)
+    except ValidationError:
+        if owner is None or not isinstance(type_, DocumentValue):
+            raise
+        member = _member_type(owner)
+        if member is None:
+            raise
+        return check_literal(value, member, owner)
+
+
+def _member_type(owner: AnyExpression) -> ColumnType | None:
+    """The type of the members of a list; None if it is no list, or they may be anything."""
+    try:
+        return owner[0].type
+    except QueryError:
+        return None
 
 
 def as_expression(value: object, beside: AnyExpression | None = None) -> AnyExpression:
@@ -1128,7 +1154,7 @@ def _list_of(operand: AnyExpression, given: list[object], *, is_negated: bool) -
         if is_expression(value) or _is_query(value):
             expressions.append(as_expression(value))
         else:
-            checked.append(check_literal(value, beside, operand))
+            checked.append(_checked_beside(value, beside, operand))
     first = checked[0][1] if checked else None
     if all(type_ is first or type_ == first for _, type_ in checked):
         values = tuple([value for value, _ in checked])

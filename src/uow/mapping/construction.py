@@ -34,6 +34,7 @@ from uow.types import (
     ColumnType,
     Date,
     DateTime,
+    DocumentValue,
     EnumType,
     Float,
     Integer,
@@ -332,11 +333,14 @@ class _Settler:
         except ValueError:
             if self._mapper.document is None or value is None or value is MISSING:
                 raise
+            meant: Any = value
             try:
                 is_key = isinstance(column.type, ObjectIdType)  # which may have no hint
                 meant = as_object_id(value) if is_key else coerced(column.hint, value)
-            except ValueError:
-                meant = value
+            except ValueError as error:
+                if isinstance(value, Mapping) and type(column.type) is DocumentValue:
+                    # What is wrong in it tells more.
+                    raise ValueError(str(error)) from None
             if meant is value:
                 raise
         return self._settled(column, meant, known)

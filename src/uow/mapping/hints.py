@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 import typing
 from collections.abc import Mapping
 from types import FrameType
-from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin
 
 import attrs
 
@@ -16,7 +17,7 @@ from uow.mapping.indexed import IndexMark
 from uow.mapping.pydantic_fields import is_field_info, spec_of_field_info
 from uow.types import ColumnType
 
-__all__ = ["Hint", "Scope", "annotations_of", "read_hint"]
+__all__ = ["Hint", "Scope", "annotations_of", "as_kept", "read_hint"]
 
 
 @attrs.frozen
@@ -140,7 +141,30 @@ def read_hint(hint: Any) -> Hint:
         elif origin is Mapped:
             (hint,) = get_args(hint)
         else:
-            return Hint(hint, specs=tuple(specs), given=given)
+            return Hint(as_kept(hint), specs=tuple(specs), given=given)
+
+
+def as_kept(hint: Any) -> Any:
+    """The hint of what is kept: a text, where pydantic's class only checks it (`EmailStr`)."""
+    if getattr(hint, "__name__", "") == "EmailStr" and hint.__module__.startswith("pydantic"):
+        return str
+    origin, arguments = get_origin(hint), get_args(hint)
+    if not arguments or origin is typing.Literal:
+        return hint
+    if origin is Annotated:
+        arguments = arguments[:1]
+    kept = tuple(map(as_kept, arguments))
+    if kept == arguments:
+        return hint
+    if origin is Annotated:
+        return Annotated[(*kept, *hint.__metadata__)]
+    return Union[kept] if origin is types.UnionType else _filled(hint, kept)  # noqa: UP007
+
+
+def _filled(hint: Any, arguments: tuple[Any, ...]) -> Any:
+    """A generic hint with other arguments."""
+    copy_with = getattr(hint, "copy_with", None)
+    return get_origin(hint)[arguments] if copy_with is None else copy_with(arguments)
 
 
 _BARE_NO_COLUMN: tuple[object, ...] = (ClassVar, Final)

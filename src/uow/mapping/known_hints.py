@@ -73,11 +73,39 @@ def _parts_of_class(
     elif issubclass(class_, _MANY):
         yield from (each for each in get_args(bare) if each is not ... and each != ())
     elif is_model(class_):
-        return  # which knows what it holds
+        yield from _models_in(class_)  # which knows what else it holds
+    elif class_.__module__ == "uow.mapping.link":
+        raise _link_inside("a value")
     elif has_fields(bare) and not hasattr(class_, "_uow_mapper"):
         yield from class_fields(bare).values()
     elif not _is_scalar(bare) and not is_known(class_):
         raise _unknown(bare)
+
+
+def _models_in(model: type[Any]) -> Iterator[Any]:
+    """The models that fields of a model hold.
+
+    Raises:
+        ValueError: a field is a link.
+    """
+    for name, hint in class_fields(model).items():
+        waiting: list[Any] = [hint]
+        while waiting:
+            one = waiting.pop()
+            origin: Any = get_origin(one) or one
+            if getattr(origin, "__module__", "") == "uow.mapping.link":
+                raise _link_inside(f"{model.__name__}.{name}")
+            if is_model(origin):
+                yield one
+            elif origin is not Literal:
+                waiting += [each for each in get_args(one) if not isinstance(each, list)]
+
+
+def _link_inside(place: str) -> ValueError:
+    return ValueError(
+        f"{place}: a Link stands inside of the type hint, but links are fields of the document "
+        "itself (Link[T], list[Link[T]], dict[str, Link[T]]); keep the key of the other in it"
+    )
 
 
 def _item_of_typed_dict(hint: Any) -> Any:

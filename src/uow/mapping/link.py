@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeGuard, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    Self,
+    TypeGuard,
+    TypeVar,
+    cast,
+    get_args,
+)
 
 from uow.errors import QueryError
 from uow.mapping.columns import ColumnSpec
@@ -139,6 +150,16 @@ class Link(Generic[T]):
     async def fetch_many(cls, links: Sequence[Any], fetch_links: bool = False) -> list[Any]:
         """Give the documents of links; the same as `fetch_list`."""
         return await cls.fetch_list(links, fetch_links)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        (model,) = get_args(source) or (None,)
+        return import_module("uow.mapping.pydantic_links").link_schema(model)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        shown = import_module("uow.mapping.pydantic_links").AsLink()
+        return cast("dict[str, Any]", shown.__get_pydantic_json_schema__(source, handler))
 
     def __eq__(self, other: object) -> bool:
         if not is_link(other):

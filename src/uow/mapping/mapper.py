@@ -13,8 +13,9 @@ import attrs
 from uow.errors import MappingError, ValidationError
 from uow.mapping.columns import MISSING, Sequence
 from uow.mapping.nested_hints import member_of, step_into, type_of_nested
-from uow.types import ColumnType, Json, Native, changes_in_place
+from uow.types import ColumnType, DocumentValue, Json, Native, changes_in_place
 from uow.values import checker_for, described, kind_of, literal_choices, python_type
+from uow.values.coercion import objects_of
 
 if TYPE_CHECKING:
     from uow.mapping.document_settings import DocumentSettings
@@ -263,6 +264,15 @@ class MappedColumn:
                 return None
             raise ValueError(f"expected {python_type(self.type).__name__}, got None")
         return self.checker(value)
+
+    def with_objects(self, value: Any) -> Any:
+        """Put the embedded objects in the places of dicts that stand for them, in a document.
+
+        Raises:
+            ValueError: a dict does not stand for one.
+        """
+        is_embedding = type(self.type) is DocumentValue
+        return objects_of(self.hint, value) if is_embedding else value
 
     def step_into(
         self, hint: object, key: str | int

@@ -13,12 +13,12 @@ metaclass answers column names with expressions.
 from __future__ import annotations
 
 import inspect
-import sys
 from abc import ABCMeta
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from uow.errors import MappingError
+from uow.mapping.asked_by_fastapi import asks_for_a_body
 from uow.mapping.columns import Column
 from uow.mapping.copying import copy_object, deepcopy_object, reduce_object
 from uow.mapping.definition import ClassBody, define
@@ -98,13 +98,13 @@ class ModelMeta(ABCMeta):
 
     @property
     def __dataclass_fields__(cls) -> dict[str, Any]:
-        """What tells FastAPI that a document is the body of a request, and no query parameter.
+        """What FastAPI asks for, by `dataclasses.is_dataclass`; all others are told the truth.
 
-        Of parameters it takes pydantic's models for bodies, and dataclasses; a document is neither,
-        and what it is as a body it tells pydantic itself. All others are told the truth.
+        Of parameters it takes pydantic's models for bodies, and dataclasses; a document is neither
+        (pydantic has no virtual subclasses), and what it is as a body it tells pydantic itself.
         """
         mapper = type.__getattribute__(cls, "_uow_mapper")
-        if mapper is not None and mapper.document is not None and _is_asked_by_fastapi():
+        if mapper is not None and mapper.document is not None and asks_for_a_body(cls):
             return {}
         raise AttributeError("__dataclass_fields__")
 
@@ -130,16 +130,6 @@ class ModelMeta(ABCMeta):
         if mapper is not None and name in mapper.by_attribute:
             raise MappingError(f"{mapper.name}.{name} is a column and cannot be deleted")
         super().__delattr__(name)
-
-
-def _is_asked_by_fastapi() -> bool:
-    """Whether FastAPI asks, when it looks at the parameters of a function."""
-    frame = sys._getframe(1)
-    while frame.f_globals.get("__name__") in {__name__, "dataclasses"}:
-        if frame.f_back is None:
-            return False
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__")).startswith("fastapi._compat")
 
 
 def _make_expression(

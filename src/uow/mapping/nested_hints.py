@@ -12,6 +12,7 @@ from typing import Any, Union, cast, get_args, get_origin
 
 import attrs
 
+from uow.mapping.hints import as_kept
 from uow.types import ColumnType, DateTime, DocumentValue, Json
 from uow.values import split_optional, type_from_hint
 
@@ -98,7 +99,7 @@ def in_document(type_: ColumnType) -> ColumnType:
 
 def type_of_nested(hint: Any) -> ColumnType | None:
     """The type of what a path leads to; None if nothing is known of it."""
-    bare, _ = split_optional(hint)
+    bare, _ = split_optional(as_kept(hint))
     if bare is Any or bare is object or bare is None:
         return None
     try:

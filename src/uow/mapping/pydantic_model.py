@@ -20,8 +20,10 @@ import attrs
 from uow.errors import MappingError, ValidationError
 from uow.mapping.columns import MISSING
 from uow.mapping.construction import plain_construction
+from uow.mapping.pydantic_links import AsLink
 from uow.mapping.pydantic_parts import PrivateField, config_of, is_decorated, speaks_to_pydantic
 from uow.mapping.storage import ModelStorage
+from uow.types import LinkValue
 from uow.values.coercion import coerced
 
 if TYPE_CHECKING:
@@ -162,9 +164,11 @@ def has_rules(mapper: Mapper) -> bool:
     """Whether a class says something to pydantic: constraints, validators, a configuration."""
     found: bool | None = mapper.kept.get(has_rules)
     if found is None:
-        infos = [mapper.fields[column.attribute].spec.info for column in mapper.columns]
+        fields = [mapper.fields[column.attribute] for column in mapper.columns]
+        infos = [field.spec.info for field in fields]
+        hints = [field.hint.given for field in fields if field.hint is not None]
         config = config_of(mapper.name, {}, (mapper.class_,))
-        found = mapper.kept[has_rules] = speaks_to_pydantic(mapper.class_, infos, config)
+        found = mapper.kept[has_rules] = speaks_to_pydantic(mapper.class_, infos, hints, config)
     return found
 
 
@@ -280,6 +284,8 @@ def _hint_of(mapper: Mapper, column: MappedColumn) -> Any:
     hint = column.hint if hint is None or hint is object else hint
     if column in mapper.key and hint is object:
         hint = import_module("bson").ObjectId
+    if isinstance(column.type, LinkValue):
+        hint = Annotated[Any, AsLink(column.type.field)]
     hint = _adapted(hint)
     is_open = column.nullable or column.version or (column in mapper.key and column.default is None)
     return Union[hint, None] if is_open else hint  # noqa: UP007 - made at run time
@@ -324,30 +330,6 @@ def _arguments(hint: Any) -> tuple[Any, ...]:
 
 def _is_link(class_: Any) -> bool:
     return getattr(class_, "__module__", "") == "uow.mapping.link"
-
-
-class AsLink:
-    """Tells pydantic of links, which the document itself checks, and of what they lead to."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        schema = import_module("pydantic_core").core_schema
-        return schema.any_schema(
-            serialization=schema.plain_serializer_function_ser_schema(_link_as_dict)
-        )
-
-    def __get_pydantic_json_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "object"}
-
-
-def _link_as_dict(value: Any) -> Any:
-    given: Any = value
-    if isinstance(value, list):
-        return list(map(_link_as_dict, given))
-    if isinstance(value, dict):
-        return {key: _link_as_dict(one) for key, one in given.items()}
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    return value.to_dict() if hasattr(value, "to_dict") else value
 
 
 class AsText:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from uow.errors import MappingError
 
@@ -87,9 +87,11 @@ def keeps_rest(config: Mapping[str, Any]) -> bool:
     return config.get("extra") == "allow"
 
 
-def speaks_to_pydantic(class_: type[Any], infos: list[Any], config: Mapping[str, Any]) -> bool:
+def speaks_to_pydantic(
+    class_: type[Any], infos: list[Any], hints: list[Any], config: Mapping[str, Any]
+) -> bool:
     """Whether making an object takes more than fitting values: constraints, validators, aliases."""
-    if config:
+    if config or any(map(_is_checked_by_pydantic, hints)):
         return True
     for info in infos:
         if info is None:
@@ -105,6 +107,18 @@ def speaks_to_pydantic(class_: type[Any], infos: list[Any], config: Mapping[str,
         if "model_post_init" in attributes:
             return True
     return False
+
+
+def _is_checked_by_pydantic(hint: Any) -> bool:
+    """Whether a hint names a class that pydantic has for what is checked: `HttpUrl`, `EmailStr`."""
+    if isinstance(hint, type) and hasattr(hint, "__get_pydantic_core_schema__"):
+        own: str = hint.__module__
+        return own.startswith(("pydantic.", "pydantic_extra_types.")) and not hasattr(
+            hint, "model_fields"
+        )
+    if isinstance(hint, list):
+        return False
+    return any(_is_checked_by_pydantic(one) for one in get_args(hint))
 
 
 class PrivateField:

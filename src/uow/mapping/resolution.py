@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
-from typing import Any
+from typing import Any, get_origin
 
 import attrs
 
@@ -38,7 +38,14 @@ from uow.types import (
     changes_in_place,
     column_type,
 )
-from uow.values import check_value, composite_fields, kind_of, split_optional, type_from_hint
+from uow.values import (
+    check_value,
+    composite_fields,
+    is_document_key,
+    kind_of,
+    split_optional,
+    type_from_hint,
+)
 
 __all__ = ["Resolver", "settle_type"]
 
@@ -302,6 +309,19 @@ def _check_document_roles(column: MappedColumn) -> None:
         )
     if column.version and not isinstance(column.type, (Integer, Uuid)):
         raise MappingError(f"{column}: a version is an int or a UUID")
+    if not is_document_key(column.name):
+        raise MappingError(
+            f"{column}: {column.name!r} cannot be the name of a field: a document store takes a "
+            "dot for a path and a leading dollar sign for an operator"
+        )
+    if column.primary_key and column.is_lazy:
+        bare, _ = split_optional(column.hint)
+        class_: Any = get_origin(bare) or bare
+        if getattr(class_, "__hash__", None) is None:
+            raise MappingError(
+                f"{column}: a {class_.__name__} cannot be a key, since it has no hash; a class of "
+                "your own is to be frozen"
+            )
 
 
 def _hint_name(hint: Any) -> str:

@@ -14,6 +14,7 @@ from weakref import ref
 from uow.mapping.document_hydration import Decoder, put_stored
 from uow.mapping.hydration import Hydrator
 from uow.mapping.mapper import set_class
+from uow.mapping.misfits import MISFITS, tell_misfit
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import Mapper
@@ -35,9 +36,14 @@ def make_lazy_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -> Hy
 
     def parse(obj: Any, row: Any) -> None:
         set_class(obj, mapper.storage)
-        for column, decoder in pairs:
-            if not column.is_loaded(obj):
-                put_stored(obj, column, decoder, row)
+        try:
+            for column, decoder in pairs:
+                if not column.is_loaded(obj):
+                    put_stored(obj, column, decoder, row)
+        except MISFITS:
+            set_class(obj, unparsed)
+            tell_misfit(mapper, decoders, [row])
+            raise
         mapper.mark(obj)
 
     def hydrate(rows: Sequence[Any], identity: dict[Any, Any], state: Any, /) -> list[Any]:
@@ -65,10 +71,11 @@ def _forget(number: int, _: object) -> None:
 
 
 def _parse(obj: Any) -> None:
-    found = _documents.pop(id(obj), None)
+    found = _documents.get(id(obj))
     if found is not None:
         _, row, parse = found
         parse(obj, row)
+        _documents.pop(id(obj), None)
 
 
 def _unparsed_class(mapper: Mapper) -> type[Any]:

@@ -79,10 +79,11 @@ def _where(
     is_part = select.limit is not None or select.froms != (mapper,)
     if not (select.where or is_part or is_all):
         raise refuse_whole_table(mapper, verb, "all=True")
-    is_plain = select.froms == (mapper,) and not select.joins
+    # Conditions of a query that fetches links may look into linked documents.
+    is_plain = select.froms == (mapper,) and not select.joins and not select.links
     if is_plain and select.limit is None and select.offset is None:
         return select.where
-    # What the statement itself cannot say (joins, a limit) is said by a subquery for the keys.
+    # What the statement cannot say (joins, links, a limit) is said by a subquery for the keys.
     keys = key_columns(mapper)
     found = select.replace(entity=None, columns=keys, for_update=None)
     if found.limit is None and found.offset is None:

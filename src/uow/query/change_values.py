@@ -12,6 +12,7 @@ from uow.expressions.literals import JSON, NUMERIC, type_of_value
 from uow.expressions.nodes import ColumnExpression, Expression, Literal, is_expression
 from uow.types import DocumentValue, Float, Integer, Numeric
 from uow.values import check_value
+from uow.values.coercion import objects_of
 
 __all__ = ["Operators", "Place", "operand_of"]
 
@@ -72,11 +73,13 @@ def _whole(place: Place, value: Any) -> Literal[Any]:
     field = place.field
     if isinstance(field, ColumnExpression):
         column: Any = field.column
-        return Literal(column.check_value(value), column.type)
+        return Literal(column.check_value(column.with_objects(value)), column.type)
     if value is None:
         return Literal(None, None)
     if field is None or field.type is None:
         return Literal(value, JSON)
+    if type(field.type) is DocumentValue:
+        value = objects_of(field.type.annotation, value)
     return Literal(check_value(field.type, value), field.type)
 
 

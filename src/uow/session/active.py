@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, final
 
+from uow.errors import CommitUnknownError, UowError
 from uow.session.ambient import current_session
 from uow.session.session import Session
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from uow.query.executor import RowStream
     from uow.query.statements import Delete, Insert, Select, Update
 
-__all__ = ["AmbientExecutor", "ambient_executor", "unit"]
+__all__ = ["AmbientExecutor", "ambient_executor", "own_unit", "unit"]
 
 Home = Callable[[], "Database"]
 """Gives the database of who has no session."""
@@ -35,20 +36,44 @@ async def unit(*, writes: bool = True, of: Home | None = None) -> AsyncGenerator
         if writes:
             await session.flush()
         return
-    async with Session(None if of is None else of(), _depth=4) as own:
+    async with own_unit(None if of is None else of(), writes=writes) as own:
         yield own
-        if writes:
-            await own.commit()
+
+
+@asynccontextmanager
+async def own_unit(
+    database: Database | None, *, writes: bool = True, atomic: bool | None = None
+) -> AsyncGenerator[Session]:
+    """Give a session for one verb, that commits at the end.
+
+    What fails has changed nothing in the store, and takes nothing from the objects either: they
+    keep what the user set, as after any failed flush, to be tried again.
+
+    Args:
+        database: its database; the default one if None.
+        writes: whether there is something to write at the end.
+        atomic: as of `Session`.
+    """
+    async with Session(database, atomic=atomic, _depth=6) as own:
+        try:
+            yield own
+            if writes:
+                await own.commit()
+        except UowError as error:
+            if not isinstance(error, CommitUnknownError):
+                own.clear()
+            raise
 
 
 @final
 class AmbientExecutor:
     """Runs queries in the ambient session, or each in a session of its own."""
 
-    __slots__ = ("_of",)
+    __slots__ = ("_atomic", "_of")
 
-    def __init__(self, of: Home | None = None) -> None:
+    def __init__(self, of: Home | None = None, *, atomic: bool | None = None) -> None:
         self._of = of
+        self._atomic = atomic
 
     async def fetch_objects(self, select: Select) -> list[Any]:
         """See `Executor`."""
@@ -80,7 +105,8 @@ class AmbientExecutor:
         session = current_session()
         if session is not None:
             return await session.execute_write(statement)
-        async with Session(None if self._of is None else self._of(), _depth=2) as own:
+        home = None if self._of is None else self._of()
+        async with Session(home, atomic=self._atomic, _depth=2) as own:
             count = await own.execute_write(statement)
             await own.commit()
             return count

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from uow.database import Database, default_database
-from uow.errors import MappingError, ValidationError
+from uow.errors import MappingError, PoolClosedError, ValidationError
 from uow.mapping.instants import use_instants
 from uow.mapping.mapper import Mapper, mapper_of
 from uow.mapping.stores import refuse_other_store
@@ -33,7 +33,16 @@ def bound_database(mapper: Mapper) -> Database:
         PoolClosedError: there is neither.
     """
     found = _bound.get(mapper)
-    return found if found is not None and found.is_open else default_database()
+    if found is not None and found.is_open:
+        return found
+    try:
+        return default_database()
+    except PoolClosedError as error:
+        raise PoolClosedError(
+            f"{mapper.name} is bound to no database that is open: await init_documents("
+            f"database=..., document_models=[{mapper.name}]), work in `async with Session(db)`, or "
+            "open a Database(url, default=True)"
+        ) from error
 
 
 async def init_documents(  # noqa: PLR0917 - in the order that Beanie has them in
@@ -43,6 +52,8 @@ async def init_documents(  # noqa: PLR0917 - in the order that Beanie has them i
     allow_index_dropping: bool = False,
     recreate_views: bool = False,
     skip_indexes: bool = False,
+    *,
+    atomic: bool = True,
 ) -> Database:
     """Bind document classes to a database, and make their collections and indexes.
 
@@ -58,6 +69,8 @@ async def init_documents(  # noqa: PLR0917 - in the order that Beanie has them i
         allow_index_dropping: drop indexes that no class declares, and make changed ones anew.
         recreate_views: drop views that are there, and make them anew.
         skip_indexes: leave collections and indexes as they are.
+        atomic: False for a server that stands alone and has no transactions: what is written by
+            verbs outside of sessions is none, and neither are sessions that do not say.
 
     Returns:
         The database, open.
@@ -72,7 +85,7 @@ async def init_documents(  # noqa: PLR0917 - in the order that Beanie has them i
     if document_models is None:
         raise ValidationError("init_documents takes document_models=, the classes to bind")
     mappers = [_mapper(model) for model in document_models]
-    found = await _opened_database(database, connection_string)
+    found = await _opened_database(database, connection_string, atomic=atomic)
     try:
         for mapper in mappers:
             refuse_other_store(mapper, found.dialect)
@@ -95,15 +108,19 @@ async def init_documents(  # noqa: PLR0917 - in the order that Beanie has them i
     return found
 
 
-async def _opened_database(database: Any, connection_string: str | None) -> Database:
+async def _opened_database(
+    database: Any, connection_string: str | None, *, atomic: bool
+) -> Database:
     if isinstance(database, Database):
         return await database.open()
     if connection_string is not None:
-        return await Database(connection_string).open()
+        return await Database(connection_string, atomic=atomic).open()
     for given, made in _opened:
-        if given == database and made.is_open:
+        # Clients are equal if they lead to the same servers, but each has an event loop of its own.
+        is_same = getattr(given, "client", None) is getattr(database, "client", None)
+        if is_same and given == database and made.is_open and made.atomic is atomic:
             return made
-    made = await Database.over(database).open()
+    made = await Database.over(database, atomic=atomic).open()
     _opened.append((database, made))
     return made
 

@@ -189,7 +189,7 @@ class _BeginSession:
         autoflush: bool = False,
         verify_commit: bool = False,
         read_after: str | None = None,
-        atomic: bool = True,
+        atomic: bool | None = None,
     ) -> AbstractAsyncContextManager[Session]:
         """Make the session; its transaction begins at the first statement.
 
@@ -201,7 +201,8 @@ class _BeginSession:
             verify_commit: leave a token in the store with the commit; see `Session`.
             deferrable: wait for a safe moment to read at; see `Session`.
             read_after: the position a replica must have reached; see `Session`.
-            atomic: False for a store without transactions; see `Session`.
+            atomic: False for a store without transactions, None for what the database says; see
+                `Session`.
         """
         session = self._class(
             database,

@@ -27,6 +27,7 @@ from uow.mapping.hydration import (
 )
 from uow.mapping.inheritance import Inheritance
 from uow.mapping.mapper import MappedColumn, Mapper
+from uow.mapping.misfits import hydrator_that_tells, overwriter_that_tells
 from uow.mapping.shapes import Shape, shape_of
 from uow.mapping.sifting import Sifter, make_sifter
 from uow.mapping.stores import refuse_other_store
@@ -452,10 +453,12 @@ class DocumentCodec(Codec):
         self, decoders: Sequence[Callable[[Any], Any] | None]
     ) -> tuple[Hydrator, Overwriter]:
         mapper = self.mapper
-        if mapper.document is not None and mapper.document.is_view:
-            return make_view_reader(mapper, decoders), make_document_overwriter(mapper, decoders)
-        hydrate = make_document_hydrator(mapper, decoders)
-        return hydrate, make_document_overwriter(mapper, decoders)
+        is_view = mapper.document is not None and mapper.document.is_view
+        make = make_view_reader if is_view else make_document_hydrator
+        return (
+            hydrator_that_tells(make(mapper, decoders), mapper, decoders),
+            overwriter_that_tells(make_document_overwriter(mapper, decoders), mapper, decoders),
+        )
 
     def hydrator(
         self,

@@ -49,8 +49,8 @@ async def update_document(
         NotFoundError: it is gone, and has no version.
     """
     _check_stored(obj)
-    if state_of(obj).owner is None:
-        session.add(obj)
+    if obj not in session:
+        session.add(obj)  # which refuses one of another session
     if ignore_revision:
         await take_revision(session, obj)
     await session.flush()

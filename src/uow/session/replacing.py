@@ -29,11 +29,12 @@ from uow.tracking.state import (
 )
 
 if TYPE_CHECKING:
+    from uow.database import Database
     from uow.mapping.mapper import MappedColumn, Mapper
     from uow.session.codec import Codecs
     from uow.session.session import Session
 
-__all__ = ["add_or_stand_for", "replace_documents", "sync_document"]
+__all__ = ["add_or_stand_for", "replace_documents", "replacing_stage", "sync_document"]
 
 
 async def add_or_stand_for(session: Session, obj: Any) -> None:
@@ -118,7 +119,7 @@ async def replace_documents(
         if state.status is State.TRANSIENT:
             if not await _stand_for(session, obj):
                 raise NotFoundError(f"there is no document with the key of {obj!r}")
-        elif state.owner is None:
+        elif obj not in session:
             session.add(obj)
     for mapper in dict.fromkeys(map(mapper_of, found)) if len(found) > 1 else ():
         keys = {mapper.identity(obj) for obj in found if mapper_of(obj) is mapper}
@@ -129,12 +130,26 @@ async def replace_documents(
                 f"{len(keys) - there} of {len(keys)} documents of {mapper.name} that were to be "
                 "replaced are not there"
             )
+    if ignore_revision:
+        for obj in found:
+            await _take_version(session, obj)
+    # First, since it calls handlers, and gives keys to new documents that these link to.
+    await _flush(session, found)
     codecs = codecs_of(session.database)
     for obj in found:
-        if ignore_revision:
-            await _take_version(session, obj)
         stages = ({"$replaceWith": {"$literal": _document(obj, codecs)}},)
         await update_document(session, obj, (stages,), ignore_revision=ignore_revision)
+
+
+async def _flush(session: Session, objects: list[Any]) -> None:
+    """Write what is waiting; what was to be replaced and is gone was not found."""
+    try:
+        await session.flush()
+    except StaleObjectError as error:
+        gone = [one for one in error.objects if any(one is obj for obj in objects)]
+        if gone and all(mapper_of(one).version is None for one in gone):
+            raise NotFoundError(f"the document of {gone[0]!r} is gone") from error
+        raise
 
 
 async def _take_version(session: Session, obj: Any) -> None:
@@ -150,11 +165,22 @@ async def _take_version(session: Session, obj: Any) -> None:
         mapper.version.set_slot(obj, found[0])
 
 
-def _document(obj: Any, codecs: Codecs) -> dict[str, Any]:
+def replacing_stage(obj: Any, database: Database) -> dict[str, Any]:
+    """Give the stage that puts an object in the place of a document, but for its key."""
+    mapper = mapper_of(obj)
+    columns = tuple(column for column in mapper.columns if not column.is_fixed)
+    document = _document(obj, codecs_of(database), columns)
+    return {"$replaceWith": {"$mergeObjects": [{"$literal": document}, {"_id": "$_id"}]}}
+
+
+def _document(
+    obj: Any, codecs: Codecs, columns: tuple[MappedColumn, ...] | None = None
+) -> dict[str, Any]:
     """What a collection holds of an object, and nothing else."""
     mapper = mapper_of(obj)
-    (row,) = codecs.of(mapper).rows(mapper.columns, [obj])
-    pairs = zip(mapper.columns, row, strict=True)
+    chosen = mapper.columns if columns is None else columns
+    (row,) = codecs.of(mapper).rows(chosen, [obj])
+    pairs = zip(chosen, row, strict=True)
     settings = mapper.document
     keeps_nulls = settings is None or settings.keep_nulls
     return {c.name: value for c, value in pairs if keeps_nulls or value is not None}
@@ -171,7 +197,7 @@ async def sync_document(session: Session, obj: Any, strategy: MergeStrategy) -> 
     state = state_of(obj)
     if state.stored is not State.PERSISTENT:
         raise ObjectStateError(f"{obj!r} is not stored: save() it first")
-    if state.owner is None:
+    if obj not in session:
         session.add(obj)
     session._ledger.open_inboxes()
     local = _local_changes(obj, codecs_of(session.database))

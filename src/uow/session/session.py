@@ -121,9 +121,10 @@ class Session:
         read_after: what `Database.position` gave. A read-only session then reads from no replica
             that is older; others read from the primary, where this says nothing new.
 
-        atomic: False for a server of MongoDB's that stands alone and has no transactions. Each
-            flush is then final, and one of several documents that fails leaves what it had written:
-            it is a `CommitUnknownError`, and after a rollback objects are read again.
+        atomic: False for a server of MongoDB's that stands alone and has no transactions; None for
+            what the database says. Each flush is then final, and one of several documents that
+            fails leaves what it had written: it is a `CommitUnknownError`, and after a rollback
+            objects are read again.
 
     Raises:
         QueryError: the database or the isolation level is none, or arguments exclude each other.
@@ -143,7 +144,7 @@ class Session:
         autoflush: bool = False,
         verify_commit: bool = False,
         read_after: str | None = None,
-        atomic: bool = True,
+        atomic: bool | None = None,
         _depth: int = 1,
     ) -> None:
         if database is None:
@@ -170,7 +171,9 @@ class Session:
         self._life = Life.NEW
         self._operation: str | None = None
         self._binding: ambient.Binding | None = None
-        if not atomic and not database.dialect.capabilities.documents:
+        if atomic is None:
+            atomic = database.atomic
+        elif not atomic and not database.dialect.capabilities.documents:
             raise QueryError("atomic=False is for document stores: other units are transactions")
         options = PLAIN
         if read_only or isolation is not None or not atomic:

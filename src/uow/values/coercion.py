@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import ipaddress
+import pathlib
+import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from importlib import import_module
 from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 from uuid import UUID
@@ -19,8 +23,36 @@ from uuid import UUID
 import attrs
 
 from uow.values.class_fields import class_fields, has_fields, is_model
+from uow.values.closest import closest
 
-__all__ = ["as_object_id", "coerced"]
+__all__ = ["as_object_id", "coerced", "objects_of"]
+
+
+def objects_of(hint: Any, value: Any) -> Any:
+    """Make the embedded objects of dicts that stand for them; all other values stay.
+
+    Args:
+        hint: the type hint of the value.
+        value: what was given: a dict for an object, or a list with such dicts.
+
+    Raises:
+        ValueError: a dict does not stand for an object; the text names kinds, not values.
+    """
+    given: Any = value
+    is_given = _is_mapping(value) or (
+        isinstance(value, (list, tuple)) and any(map(_is_mapping, given))
+    )
+    return coerced(hint, given) if is_given and _has_objects(hint) else given
+
+
+@lru_cache(maxsize=1024)
+def _has_objects(hint: Any) -> bool:
+    """Whether values of a hint have objects in them that a dict may stand for."""
+    return has_fields(hint) or any(
+        _has_objects(one)
+        for one in get_args(hint)
+        if isinstance(one, Hashable) and get_origin(hint) is not typing.Literal
+    )
 
 
 def coerced(hint: Any, value: Any) -> Any:
@@ -49,8 +81,12 @@ def coerced(hint: Any, value: Any) -> Any:
         return value
     if _is_below(kind, enum.Enum):
         return kind(value)
+    if isinstance(value, kind):
+        return value
     make = _MAKERS.get(kind) or _maker_below(kind)
-    if make is None or isinstance(value, kind):
+    if make is None and hasattr(kind, "__get_pydantic_core_schema__"):
+        return _of_pydantic(import_module("pydantic").TypeAdapter(hint).validate_python, value)
+    if make is None:
         return _as_it_is(kind, value)
     try:
         return make(value)
@@ -82,11 +118,14 @@ def _not_a(kind: Any, value: object) -> ValueError:
 
 def _one_of(hints: tuple[Any, ...], value: Any) -> Any:
     """The member of a union that a value is, else the first that it stands for."""
+    others = [hint for hint in hints if hint is not type(None)]
+    if len(others) == 1 and value is not None:
+        return coerced(others[0], value)
     for hint in hints:
         kind = get_origin(hint) or hint
         if _is_class(kind) and type(value) is kind and get_origin(hint) is None:
             return value
-    for hint in hints:
+    for hint in closest(hints, value):
         try:
             return coerced(hint, value)
         except ValueError:
@@ -101,7 +140,7 @@ def _object(hint: Any, class_: type, value: Any) -> Any:
         raise _not_a(class_, value)
     given = cast("Mapping[str, Any]", value)
     if is_model(hint):
-        return hint.model_validate(dict(given))
+        return _of_pydantic(hint.model_validate, dict(given))
     hints = class_fields(hint)
     unknown = given.keys() - hints.keys()
     if unknown:
@@ -113,6 +152,21 @@ def _object(hint: Any, class_: type, value: Any) -> Any:
         return class_(**{names.get(n, n): coerced(hints[n], one) for n, one in given.items()})
     except TypeError:
         raise ValueError(f"{class_.__name__} misses a value, or takes no such one") from None
+
+
+def _of_pydantic(validate: Callable[[Any], Any], value: Any) -> Any:
+    """What pydantic makes of a value; its error without the value."""
+    try:
+        return validate(value)
+    except ValueError as error:
+        told: Any = getattr(error, "errors", None)
+        if told is None:
+            raise
+        problems = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" if one["loc"] else one["msg"]
+            for one in told(include_url=False, include_input=False, include_context=False)
+        ]
+        raise ValueError("; ".join(problems)) from None
 
 
 def _container(kind: Any, arguments: tuple[Any, ...], value: Any) -> Any:
@@ -207,8 +261,34 @@ def _text(value: Any) -> str:
 
 
 def _maker_below(kind: Any) -> Callable[[Any], Any] | None:
-    is_key = any(base.__name__ == "ObjectId" for base in kind.__mro__)
-    return as_object_id if is_key else None
+    if any(base.__name__ == "ObjectId" for base in kind.__mro__):
+        return as_object_id
+    return _of_text(kind) if issubclass(kind, _WRITTEN) else None
+
+
+def _of_text(kind: Any) -> Callable[[Any], Any]:
+    def make(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise TypeError
+        return kind(value)
+
+    return make
+
+
+_WRITTEN: Final = (
+    ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Interface, ipaddress.IPv6Interface,
+    ipaddress.IPv4Network, ipaddress.IPv6Network, pathlib.PurePath,
+)  # fmt: skip
+"""Classes whose values are written as the text that makes them."""
+
+
+def _pattern(value: Any) -> Any:
+    if not isinstance(value, (str, bytes)):
+        raise TypeError
+    try:
+        return re.compile(value)
+    except re.error:
+        raise ValueError from None
 
 
 def as_object_id(value: Any) -> Any:
@@ -234,5 +314,6 @@ _MAKERS: Final[Mapping[type, Callable[[Any], Any]]] = {
     dt.timedelta: _timedelta,
     float: _float,
     int: _int,
+    re.Pattern: _pattern,
     str: _text,
 }

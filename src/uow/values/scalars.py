@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import ipaddress as ip
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, cast
 from uuid import UUID
@@ -43,7 +44,15 @@ MAX_DIGITS: Final = 1000
 
 def kind_of(value: object) -> str:
     """What a message may say about a value: its class, and no more."""
-    return "None" if value is None else type(value).__name__
+    if value is None:
+        return "None"
+    class_ = type(value)
+    # Tracked containers are what they track to their user.
+    is_tracked = class_.__module__.startswith("uow.") and class_.__base__ in _CONTAINERS
+    return class_.__base__.__name__ if is_tracked and class_.__base__ else class_.__name__
+
+
+_CONTAINERS: Final = (dict, list, set)
 
 
 def wrong_kind(expected: str, value: object) -> ValueError:
@@ -193,6 +202,13 @@ def _datetime(type_: DateTime) -> Checker:
     return check_and_cut
 
 
+def _in_utc(value: dt.datetime) -> dt.datetime:
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError("an instant outside of the years 1 to 9999 in UTC") from None
+
+
 def _exact_datetime(type_: DateTime) -> Checker:
     def check_aware(value: Any) -> dt.datetime:
         if not isinstance(value, dt.datetime):
@@ -200,10 +216,7 @@ def _exact_datetime(type_: DateTime) -> Checker:
         if value.tzinfo is None or value.utcoffset() is None:
             raise ValueError("expected an aware datetime, got a naive one")
         if value.tzinfo is not dt.UTC:
-            try:
-                value.astimezone(dt.UTC)
-            except OverflowError:
-                raise ValueError("an instant outside of the years 1 to 9999 in UTC") from None
+            _in_utc(value)
         return value
 
     def check_naive(value: Any) -> dt.datetime:
@@ -216,7 +229,7 @@ def _exact_datetime(type_: DateTime) -> Checker:
     def check_either(value: Any) -> dt.datetime:
         if not isinstance(value, dt.datetime):
             raise wrong_kind("datetime", value)
-        return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+        return value if value.tzinfo is None else _in_utc(value).replace(tzinfo=None)
 
     if type_.timezone is None:
         return check_either
@@ -255,11 +268,16 @@ def _object_id(_: ObjectIdType) -> Checker:
 
 def _enum(type_: EnumType) -> Checker:
     enum_class = type_.enum_class
+    # Members of a `StrEnum` are equal to their texts, so that these may stand for them.
+    is_text = issubclass(enum_class, str)
 
     def check(value: Any) -> enum.Enum:
-        if not isinstance(value, enum_class):
-            raise wrong_kind(enum_class.__name__, value)
-        return value
+        if isinstance(value, enum_class):
+            return value
+        if is_text and type(value) is str:
+            with suppress(ValueError):
+                return enum_class(value)
+        raise wrong_kind(enum_class.__name__, value)
 
     return check
 

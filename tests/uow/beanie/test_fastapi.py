@@ -12,7 +12,7 @@ from bson import ObjectId
 from fastapi import Body, FastAPI
 from pydantic import Field
 
-from uow import Document
+from uow import Document, Link
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +41,27 @@ class Wrapped(pydantic.BaseModel):
     """A model that holds documents."""
 
     people: list[Person]
+
+
+class Tag(Document):
+    """What others link to."""
+
+    text: str = ""
+
+
+class Article(Document):
+    """A document with links."""
+
+    title: str
+    tag: Link[Tag] | None = None
+    tags: list[Link[Tag]] = []  # noqa: RUF012
+
+
+class Shown(pydantic.BaseModel):
+    """A model of the program's own, with a link."""
+
+    title: str
+    tag: Link[Tag] | None = None
 
 
 app = FastAPI()
@@ -78,6 +99,27 @@ async def both(doc: Person, extra: int = Body()) -> dict[str, Any]:
 async def perhaps(doc: Person | None = None) -> bool:
     """Take a document, or none."""
     return doc is None
+
+
+@app.post("/bare")
+async def bare(doc: Person):  # type: ignore[no-untyped-def]
+    """Answer without a type."""
+    doc.id = ObjectId(KEY)
+    return {"one": doc, "several": [doc]}
+
+
+@app.post("/articles")
+async def article(doc: Article) -> Article:
+    """Take and give links."""
+    return doc
+
+
+@app.post("/shown", response_model=Shown)
+async def shown(body: Shown) -> Any:
+    """Take a link in a model, and answer a document by its fields."""
+    seen.append(body.tag)
+    tag: Any = Tag(id=ObjectId(KEY), text="t")
+    return Article(title=body.title, tag=tag)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +165,34 @@ async def test_responses(client: httpx.AsyncClient) -> None:
     assert both.json() == {"name": "ann", "extra": 2}
     assert (await client.patch("/perhaps")).json() is True
     assert (await client.patch("/perhaps", json={"name": "ann"})).json() is False
+
+
+async def test_answers_without_a_type(client: httpx.AsyncClient) -> None:
+    """22: what a function gives without a type is written as its dump, excluded fields left out."""
+    answer = await client.post("/bare", json={"name": "ann", "password": "x"})
+
+    one = {"_id": KEY, "name": "ann", "age": 3, "address": None}
+    assert answer.json() == {"one": one, "several": [one]}
+
+
+async def test_links_in_bodies(client: httpx.AsyncClient) -> None:
+    """22, 221: links are read from keys and `{id, collection}`; what is none is told by place."""
+    link = {"id": KEY, "collection": "Tag"}
+    answer = await client.post("/articles", json={"title": "a", "tag": KEY, "tags": [link]})
+    assert answer.json() == {"_id": None, "title": "a", "tag": link, "tags": [link]}
+    for wrong in ({"tag": "zz"}, {"tag": {"other": 1}}, {"tag": 5}):
+        refused = await client.post("/articles", json={"title": "a", **wrong})
+        assert refused.status_code == 422
+        assert [one["loc"] for one in refused.json()["detail"]] == [["body", "tag"]]
+    answer = await client.post("/shown", json={"title": "a", "tag": link})
+    assert answer.json() == {"title": "a", "tag": {"id": KEY, "text": "t"}}
+    assert seen[-1] == Tag.link_from_id(KEY)
+
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    tags = schemas["Article"]["properties"]["tags"]
+    assert tags["type"] == "array"
+    assert tags["items"]["anyOf"][0]["required"] == ["id", "collection"]
+    assert schemas["Shown"]["properties"]["tag"]["anyOf"][0]["required"] == ["id", "collection"]
 
 
 async def test_openapi(client: httpx.AsyncClient) -> None:

@@ -22,7 +22,7 @@ from uow import (
     Session,
     ValidationError,
 )
-from uow.beanie import SortDirection, UpdateResponse
+from uow.beanie import BulkWriter, SortDirection, UpdateResponse
 from uow.beanie.operators import GT, Inc, Push, Set
 from uow.query.documents import WriteResult
 
@@ -357,7 +357,7 @@ async def test_changes_in_a_session(bound: Database) -> None:
         Visit.find(session=object())
 
 
-async def test_replacing(bound: Database) -> None:
+async def test_replacing(bound: Database, mongodb_database: str) -> None:
     """50, 194: all values of a document are replaced by those of another object."""
     made = await five()
     new = await Visit.find_one(V.age == 1).replace_one(Visit(name="new", age=100))
@@ -367,6 +367,21 @@ async def test_replacing(bound: Database) -> None:
     assert (stored.name, stored.age, stored.tags) == ("new", 100, [])
     with pytest.raises(NotFoundError):
         await Visit.find_one(V.age == 77).replace_one(Visit(name="new"))
+    with database_of(mongodb_database) as raw:
+        raw.visits.update_one({"_id": made[1].id}, {"$set": {"unknown": 1}})
+        await Visit.find_one(V.age == 100).replace_one(Visit(name="newer", age=101))
+        assert "unknown" not in raw.visits.find_one({"_id": made[1].id})
+    stored.name = "loaded before"
+    assert await Visit.find_one(V.id == stored.id).replace_one(stored) is stored
+    assert (await V.get(stored.id)).name == "loaded before"
+    with pytest.raises(QueryError, match="finds another document"):
+        await Visit.find_one(V.age == 4).replace_one(stored)
+    async with BulkWriter() as bulk_writer:
+        await Visit.find_one(V.age == 4).set({V.age: 44}, bulk_writer=bulk_writer)
+        await Visit.find_one(V.age == 44).replace_one(
+            Visit(name="later", age=45), bulk_writer=bulk_writer
+        )
+    assert (await V.get(made[4].id)).name == "later"
     first, second = await Visit.find(V.age < 3).sort("age").to_list()
     first.name, second.name = "a", "b"
     await Visit.replace_many([first, second])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
 import attrs
+import pydantic
 import pytest
 from bson import ObjectId
 from bson.dbref import DBRef
@@ -85,6 +87,19 @@ def raw(mongodb_database: str) -> Any:
     """The database, past this library."""
     with database_of(mongodb_database) as store:
         yield store
+
+
+class Height(pydantic.BaseModel):
+    """What is read of a door."""
+
+    height: int
+
+
+class Shown(pydantic.BaseModel):
+    """What is read of a house."""
+
+    name: str
+    door: Height
 
 
 async def a_house(name: str = "one", **values: Any) -> Any:
@@ -331,6 +346,39 @@ async def test_search_by_linked_fields(database: Database, sent: Sent) -> None:
         House.door.colour  # noqa: B018
 
 
+async def test_what_follows_fetched_links(database: Database) -> None:
+    """166, 173, 174, 200, 201: linked documents stand in their places for what follows."""
+    await a_house("one")
+    await House(name="two", door=await Door(height=9).insert()).insert()
+    all_of_them = House.find(fetch_links=True)
+    tall = House.find(House.door.height > 5, fetch_links=True)
+
+    by_height = [{"$group": {"_id": "$door.height"}}, {"$sort": {"_id": 1}}]
+    assert await all_of_them.aggregate(by_height).to_list() == [{"_id": 3}, {"_id": 9}]
+    assert await tall.aggregate(by_height).to_list() == [{"_id": 9}]
+    assert await all_of_them.max(House.door.height) == 9
+    assert await all_of_them.avg(House.door.lock.k) == 1
+    first = House.find(fetch_links=True).sort(-House.door.height).limit(1)
+    assert await first.aggregate([{"$project": {"_id": 0, "name": 1}}]) == [{"name": "two"}]
+    assert await all_of_them.aggregate([{"$unwind": "$windows"}, {"$match": {"windows.x": 1}}])
+    [shown] = await tall.project(Shown).to_list()
+    assert (shown.name, shown.door.height) == ("two", 9)
+
+
+async def test_what_is_changed_by_linked_fields(database: Database, raw: Any) -> None:
+    """175, 179, 190, 193: a change or a deletion finds what a query with its links finds."""
+    await a_house("one")
+    await House(name="two", door=await Door(height=9).insert()).insert()
+
+    tall = House.find(House.door.height > 5, fetch_links=True)
+    assert await tall.set({House.name: "tall"}) == 1
+    assert sorted(one["name"] for one in raw.houses.find()) == ["one", "tall"]
+    low = House.find_one(House.door.height < 5, fetch_links=True)
+    assert await low.set({House.name: "low"}) == 1
+    assert await tall.delete() == 1
+    assert [one["name"] for one in raw.houses.find()] == ["low"]
+
+
 async def test_looked_up_members_keep_their_places(database: Database, raw: Any) -> None:
     """180, 215: what was looked up is written as it is stored, dangling links included."""
     house = await a_house()
@@ -398,6 +446,19 @@ async def test_loops_and_depths(database: Database, sent: Sent) -> None:
             Tree.find(fetch_links=True, nesting_depth=wrong)
     with pytest.raises(QueryError, match="Tree has no link 'up'"):
         Tree.find(fetch_links=True, nesting_depths_per_field={"up": 1})
+
+
+async def test_a_dump_ends_where_it_began(database: Database) -> None:
+    """21, 216: of documents that link to each other, one shown already is a link."""
+    one = Tree(name="one")
+    one.left = Tree(name="two", left=one)
+    await one.insert(link_rule=WriteRules.WRITE)
+    await one.fetch_all_links()
+
+    link = {"id": str(one.id), "collection": "Tree"}
+    shown = one.model_dump(include={"name", "left"})
+    assert (shown["name"], shown["left"]["name"], shown["left"]["left"]) == ("one", "two", link)
+    assert json.loads(one.model_dump_json())["left"]["left"] == link
 
 
 async def test_delete_rules(database: Database, raw: Any) -> None:
@@ -565,6 +626,19 @@ def test_bad_links() -> None:
             part: Part
 
         A(part=Part(Door.link_from_id(ObjectId())))
+
+    class Room(pydantic.BaseModel):
+        door: Link[linked_models.Door]
+
+    class Floor(pydantic.BaseModel):
+        rooms: dict[str, list[Room]]
+
+    with pytest.raises(MappingError, match=r"Tower\.floor: Room\.door: a Link stands inside"):
+
+        class Tower(Base):
+            floor: Floor | None = None
+
+        Tower()
     with pytest.raises(MappingError, match=r"B\.doors: a link is Link\[T\], list\[Link\[T\]\] or"):
 
         class B(Base):

@@ -37,13 +37,17 @@ def test_names() -> None:
         "ActionConflictResolution", "After", "BeanieObjectId", "Before", "BsonBinary", "BulkWriter",
         "DecimalAnnotation", "Delete", "Document", "Indexed", "Insert", "PydanticObjectId",
         "Replace", "Save", "SaveChanges", "SortDirection", "Update", "UpdateResponse",
-        "ValidateOnSave", "after_event", "before_event", "init_beanie",
-    } <= {*beanie.__all__}  # fmt: skip
+        "ValidateOnSave", "after_event", "before_event", "init_beanie", "BackLink", "DeleteRules",
+        "DocumentWithSoftDelete", "Granularity", "Link", "MergeConflictError", "MergeStrategy",
+        "TimeSeriesConfig", "UnionDoc", "View", "WriteRules", "free_fall_migration",
+        "iterative_migration",
+    } == {*beanie.__all__}  # fmt: skip
     assert all(hasattr(beanie, name) for name in beanie.__all__)
     assert {
         "CollectionWasNotInitialized", "DocumentAlreadyCreated", "DocumentNotFound",
         "DocumentWasNotSaved", "MergeConflictError", "NotSupported", "ReplaceError",
-        "RevisionIdWasChanged", "StateManagementIsTurnedOff", "StateNotSaved",
+        "RevisionIdWasChanged", "StateManagementIsTurnedOff", "StateNotSaved", "Deprecation",
+        "MongoDBVersionError", "UnionHasNoRegisteredDocs", "WrongDocumentUpdateStrategy",
     } <= {*exceptions.__all__}  # fmt: skip
     named = [name for kind in OPERATORS.values() for names in kind.values() for name in names]
     assert sorted(operators.__all__) == sorted(named)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel
 
 from tests.support.mongodb import database_of, empty
 from uow import Document, MappingError, Registry
@@ -131,3 +132,23 @@ async def test_before_the_start() -> None:
         await NeverBound.find_one()
     with pytest.raises(CollectionWasNotInitialized):
         await NeverBound(name="x").insert()
+
+
+def test_each_event_loop_has_a_client_of_its_own(mongodb_database: str) -> None:
+    """1, 7: tests of a program start anew each time, over a new client of the same servers."""
+    empty(mongodb_database)
+
+    bound: list[Any] = []
+
+    async def start() -> int:
+        client: Any = AsyncMongoClient(mongodb_database)
+        store = client.get_default_database()
+        bound.append(await init_beanie(database=store, document_models=[Started]))
+        await Started(name="ann").insert()
+        count = await Started.count()
+        await client.close()
+        return count
+
+    assert [anyio.run(start), anyio.run(start)] == [1, 2]
+    for one in bound:
+        one.pool.terminate_all()

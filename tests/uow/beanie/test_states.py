@@ -158,6 +158,30 @@ class ActionWins(Document):
         self.age = 100
 
 
+class Counting(Document):
+    """Counts the calls of its handlers, some of which are of several events."""
+
+    updates: int = 0
+    others: int = 0
+    note: str = ""
+    _after: int = 0
+
+    @before_event(Update)
+    def count_update(self) -> None:
+        """Of updates alone."""
+        self.updates += 1
+
+    @before_event(Insert, Replace, Save)
+    def count_other(self) -> None:
+        """Of what writes it whole."""
+        self.others += 1
+
+    @after_event(Update, Replace)
+    def note_after(self) -> None:
+        """What follows them."""
+        self._after += 1
+
+
 class Overrides(Document):
     """Only the handler's changes are written."""
 
@@ -237,8 +261,8 @@ class Everything(Document):
 
 
 ALL = (
-    Managed, Whole, Unmanaged, Heard, Merging, ActionWins, Overrides, Refusing, Validated, Sparse,
-    Everything,
+    Managed, Whole, Unmanaged, Heard, Merging, ActionWins, Counting, Overrides, Refusing, Validated,
+    Sparse, Everything,
 )  # fmt: skip
 
 
@@ -405,6 +429,26 @@ async def test_handlers_of_updates(bound: Database) -> None:
     assert stored.age == 0
 
 
+async def test_a_verb_calls_a_handler_once(bound: Database) -> None:
+    """230, 241: the flush in a verb does not call again what the verb calls itself."""
+    made = await Counting().save()
+    assert (made.updates, made.others) == (0, 1)
+
+    await made.set({Counting.note: "a"})
+    assert (made.updates, made._after) == (1, 1)
+    stored = await Counting.get(made.id)
+    assert stored is not None
+    assert stored.updates == 1
+    made.note = "b"
+    await made.replace()
+    assert (made.others, made._after) == (2, 2)
+    async with Session(bound) as session:
+        session.add(made)
+        made.note = "c"
+        await session.commit()
+    assert (made.updates, made._after) == (3, 3)
+
+
 async def test_validate_on_save(bound: Database) -> None:
     """75, 256: values are checked when they are saved, and stand-ins are replaced."""
     made = await Validated(age=1).insert()
@@ -479,6 +523,21 @@ async def test_bulk_writer(bound: Database) -> None:
         await Unmanaged.find_one().update(
             {"$set": {"name": "x"}}, bulk_writer=BulkWriter(), response_type="NEW_DOCUMENT"
         )
+
+
+async def test_bulk_writer_of_a_class(bound: Database) -> None:
+    """48, 49, 60: a class gives its writer; what is none of its objects is refused by name."""
+    async with Merging.bulk_writer(ordered=False) as bulk_writer:
+        await Merging.insert_one(Merging(age=3), bulk_writer=bulk_writer)
+        with pytest.raises(QueryError, match="is for Merging, not for Overrides"):
+            await Overrides.insert_one(Overrides(), bulk_writer=bulk_writer)
+    assert await Merging.find(Merging.age == 3).count() == 1
+    wrong: Any = {"age": 3}
+    with pytest.raises(QueryError, match="insert_one takes a Merging, not a dict"):
+        await Merging.insert_one(wrong)
+    with pytest.raises(QueryError, match="insert_many takes Mergings, not a dict"):
+        await Merging.insert_many([Merging(), wrong])
+    assert await Merging.count() == 1
 
 
 async def test_bulk_writer_in_a_transaction(bound: Database) -> None:

@@ -70,6 +70,8 @@ async def test_time_series(bound: Database) -> None:
     assert [one.value for one in await Measured.find({"source": source}).sort("-ts").to_list()] == [
         2, 1, 0,
     ]  # fmt: skip
+    assert await Measured.find({"source": source}).delete() == 3
+    assert await Measured.find({"source": source}).count() == 0
     with pytest.raises(MappingError, match="timeseries must be a TimeSeriesConfig"):
 
         class Wrong(Document):

@@ -35,6 +35,7 @@ from uow import (
     init_documents,
     state,
 )
+from uow.beanie import Update, before_event
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +77,21 @@ class _Revised(Base):
     note: str | None = None
 
 
+class _Pet(Base):
+    name: str
+    renamed: int = 0
+
+    @before_event(Update)
+    def count_it(self) -> None:
+        """Count what is written of it again."""
+        self.renamed += 1
+
+
+class _Owner(Base):
+    name: str
+    pet: Link[_Pet] | None = None
+
+
 class _Post(DocumentWithSoftDelete):
     class Settings:
         registry = registry
@@ -86,7 +102,9 @@ class _Post(DocumentWithSoftDelete):
 Person: Any = _Person
 Revised: Any = _Revised
 Post: Any = _Post
-MODELS: Any = [Person, Revised, Post]
+Pet: Any = _Pet
+Owner: Any = _Owner
+MODELS: Any = [Person, Revised, Post, Pet, Owner]
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +201,33 @@ async def test_replace(database: Database, raw: Any) -> None:
     await first.replace(ignore_revision=True)
     stored = raw["_Revised"].find_one()
     assert (stored["name"], stored.get("note")) == ("b", None)
+
+
+async def test_replace_with_what_waits(database: Database, raw: Any) -> None:
+    """28, 211: new linked documents have their keys, and handlers their say, before it is sent."""
+    ann = await Owner(name="Ann").insert()
+    ann.pet = Pet(name="Rex")
+    await ann.replace(link_rule=WriteRules.WRITE)
+    assert raw["_Owner"].find_one()["pet"].id == ann.pet.id
+    async with Session(database) as session:
+        again: Any = await session.get_one(Owner, ann.id)
+        again.pet = Pet(name="Tom")
+        session.add(again.pet)
+        await again.replace()
+        await session.commit()
+    assert raw["_Owner"].find_one()["pet"].id == again.pet.id
+    assert raw["_Pet"].count_documents({}) == 2
+
+    pet = await Pet(name="Bo").insert()
+    pet.name = "Ben"
+    await pet.replace()
+    assert raw["_Pet"].find_one({"_id": pet.id})["renamed"] == 1
+    raw["_Pet"].delete_one({"_id": pet.id})
+    pet.name = "Bob"
+    with pytest.raises(NotFoundError, match="is gone"):
+        await pet.replace()
+    with pytest.raises(NotFoundError):
+        await pet.replace()
 
 
 async def test_replace_many(database: Database, raw: Any) -> None:

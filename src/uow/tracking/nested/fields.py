@@ -9,6 +9,7 @@ way, refers to a token that nobody holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -98,6 +99,9 @@ def hold_stored(obj: Any, column: MappedColumn, stored: Any) -> None:
         column.set_raw(obj, stored)
 
 
+_MAY_HOLD_DICTS = (dict, list, tuple)
+
+
 class FieldKeeper:
     """The keeper of lazy columns: whatever is in them tells of its changes."""
 
@@ -129,9 +133,13 @@ class FieldKeeper:
     def keep(self, obj: Any, column: MappedColumn, value: Any) -> None:
         """Put a user's value into a field, past the write hook, and wrap it.
 
-        A builtin container is copied. The value that was there tells nobody any more.
+        A builtin container is copied; in a document a dict may stand for an embedded object. The
+        value that was there tells nobody any more.
         """
         stored = stored_form(obj, column)
+        if issubclass(type(value), _MAY_HOLD_DICTS):
+            with suppress(ValueError):  # which the flush tells of
+                value = column.with_objects(value)
         if type(value) is bytes and isinstance(column.type, Binary):
             value = bytearray(value)  # as which it would come back
         if type(value) in SCALARS:

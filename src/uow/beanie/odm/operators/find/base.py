@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 from uow.dialects.base import dialect_for
-from uow.errors import QueryError, ValidationError
+from uow.errors import QueryError
 from uow.expressions import Expression, RawFilter, Restated
-from uow.expressions.literals import BOOLEAN, JSON, check_literal
-from uow.expressions.nodes import Literal, as_condition, is_expression
-from uow.types import DocumentValue
+from uow.expressions.literals import BOOLEAN, JSON
+from uow.expressions.nodes import Literal, as_condition, is_expression, literal_beside
 
 __all__ = [
     "BaseFindOperator",
@@ -118,15 +117,7 @@ def literal_of(field: Field, value: object) -> Expression[Any]:
         return value
     if not is_expression(field):
         return Literal(value, JSON)
-    try:
-        return Literal(*check_literal(value, field.type, field))
-    except ValidationError:
-        if not isinstance(field.type, DocumentValue):
-            raise
-        member = field[0]
-        if member.type is None:
-            raise
-        return Literal(*check_literal(value, member.type, field))
+    return literal_beside(value, field.type, field)
 
 
 def members_of(field: Field, values: object, place: str) -> list[Any]:
