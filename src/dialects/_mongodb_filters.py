@@ -113,7 +113,7 @@ def filter_of(node: AnyExpression) -> Filter:
         case After():
             return filter_of(written_out(node, nulls_are_greatest=False, row_values=False))
         case RawFilter():
-            return raw_filter(node.query)
+            return raw_filter(node.query, runs_code=node.runs_code)
         case Label() | Restated():
             return filter_of(node.operand)
         case InSubquery() | Exists():
@@ -125,24 +125,42 @@ def filter_of(node: AnyExpression) -> Filter:
             return {"$expr": computed(node)}
 
 
-def raw_filter(query: Mapping[Any, Any]) -> Filter:
+def raw_filter(query: Mapping[Any, Any], *, runs_code: bool = False) -> Filter:
     """Give a user's own filter, in which fields of classes may stand for their paths.
 
+    Args:
+        query: the filter.
+        runs_code: it may be a program that the server runs.
+
     Raises:
-        QueryError: a key is neither a text nor a field.
+        QueryError: a key is neither a text nor a field, or stands for a program.
     """
     found: Filter = {}
     for key, value in query.items():
         name = _key_of(key)
+        if name == "$where" and not runs_code:
+            raise QueryError(
+                "a filter given as a dict cannot hold $where, which the server runs as a program;"
+                " if that is meant, say uow.beanie.operators.Where(...)"
+            )
         if name in found:
             raise QueryError(f"a filter names {name!r} twice")
         found[name] = _raw_test(name, value, encoders_of(key))
     return found
 
 
+_OF_FILTERS: Final = frozenset({"$and", "$or", "$nor"})
+
+
 def _raw_test(name: str, value: Any, encoders: Encoders) -> Any:
     if name == "$expr":
         return raw_computed(value)
+    if name in _OF_FILTERS and isinstance(value, list | tuple):
+        parts: list[Any] = list(value)
+        return [
+            raw_filter(part) if isinstance(part, Mapping) else _raw_test("", part, encoders)
+            for part in parts
+        ]
     try:
         tested = raw_value(value, filter_of, encoders)
     except ValidationError as error:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from uow.cli.common import Common, Task, run
 from uow.cli.output import Code
+from uow.errors import DriverError
 from uow.migrations.status import get_migration_status
+from uow.url import URL
 
 __all__ = ["check"]
 
@@ -30,6 +33,8 @@ def check(url: str | None = None, /, *, common: Common | None = None) -> int:
         common = attrs.evolve(common or Common(), url=url)
 
     async def work(task: Task) -> int:
+        if url is not None:  # the project's own may be yet to come
+            _refuse_missing(task.unopened().url)
         start = time.perf_counter()
         async with task.database() as database:
             opened = time.perf_counter() - start
@@ -65,3 +70,13 @@ def check(url: str | None = None, /, *, common: Common | None = None) -> int:
         return Code.FAILED if problems else Code.DONE
 
     return run(common, work)
+
+
+def _refuse_missing(url: URL) -> None:
+    """SQLite makes a file that is not there, so that whatever name is misspelt would do."""
+    file = url.database
+    if url.scheme == "sqlite" and file and file != ":memory:" and not Path(file).exists():
+        raise DriverError(
+            f"there is no file {file}; a migration makes it (`uow migrate up`), or `uow schema"
+            " create`"
+        )

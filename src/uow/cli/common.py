@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from uow.cli.output import Output
 from uow.config import Config, load_config
 from uow.database import Database
-from uow.errors import UowError, ValidationError
+from uow.errors import DriverError, UowError, ValidationError
 from uow.mapping.registry import default_registry
 
 __all__ = ["Common", "Task", "run"]
@@ -75,7 +75,10 @@ class Task:
                 "no database: give --url, set UOW_URL, or write url into [tool.uow] of"
                 " pyproject.toml"
             )
-        return Database(url)
+        try:
+            return Database(url)
+        except DriverError as error:  # nothing was tried yet: it is what was written
+            raise ValidationError(str(error)) from error
 
     def folder(self, given: Path | None) -> Path:
         """Give the folder of migrations."""

@@ -675,13 +675,15 @@ class RawFilter(Condition):
     Attributes:
         query: what the store is sent. Keys may be expressions, which stand for their paths; values
             may be `Literal`s, which are encoded and never taken for operators.
+        runs_code: it is a program that the server runs, and was called that by who wrote it.
     """
 
-    __slots__ = ("query",)
+    __slots__ = ("query", "runs_code")
 
-    def __init__(self, query: Mapping[Any, Any]) -> None:
+    def __init__(self, query: Mapping[Any, Any], *, runs_code: bool = False) -> None:
         self.type = BOOLEAN
         self.query = query
+        self.runs_code = runs_code
 
     def __repr__(self) -> str:
         return "RawFilter()"

@@ -267,6 +267,21 @@ def test_bad_input(make: Any, error: type[Exception], text: str) -> None:
         make()
 
 
+def test_programs() -> None:
+    """133: what the server runs as a program is called that, and never a part of a dict."""
+    program = "this.age == 1"
+    assert sent(And(Where(program), Person.name == "x")) == {
+        "$and": [{"$where": program}, {"name": "x"}]
+    }
+    for given in (
+        {"$where": program},
+        {"$or": [{"name": "x"}, {"$and": [{"$where": program}]}]},
+        Nor({"$where": program}),
+    ):
+        with pytest.raises(QueryError, match=r"\$where, which the server runs.*Where\("):
+            sent(given)
+
+
 def test_tables() -> None:
     """Operators that SQL has too work on tables; the others are refused by name."""
 

@@ -115,7 +115,10 @@ def test_errors_are_a_line_and_a_code(project: Path, uow: Program) -> None:
     assert "nothing to resolve" in uow("migrate", "resolve", "001", "--done").err
     lost = uow("check", "postgresql://nobody@127.0.0.1:1/none")
     assert lost.code == 3
-    assert uow("check", "nonsense://x").code != 0
+    assert uow("check", "nonsense://x").code == 2
+    missing = uow("check", "sqlite:///misspelt.db")
+    assert (missing.code, "no file" in missing.err) == (3, True)
+    assert not (project / "misspelt.db").exists()
 
 
 def test_settings(project: Path, uow: Program, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,4 +104,4 @@ class Where(BaseFindOperator):
     __slots__ = ()
 
     def __init__(self, expression: str) -> None:
-        super().__init__(RawFilter({"$where": expression}))
+        super().__init__(RawFilter({"$where": expression}, runs_code=True))
