@@ -156,16 +156,21 @@ def _raw_test(name: str, value: Any, encoders: Encoders) -> Any:
     if name == "$expr":
         return raw_computed(value)
     if name in _OF_FILTERS and isinstance(value, list | tuple):
-        parts: list[Any] = list(value)
-        return [
-            raw_filter(part) if isinstance(part, Mapping) else _raw_test("", part, encoders)
-            for part in parts
-        ]
+        parts = cast("Iterable[Any]", value)
+        return [_raw_part(part, encoders) for part in parts]
     try:
         tested = raw_value(value, filter_of, encoders)
     except ValidationError as error:
         raise ValidationError(f"{name}: {error}") from error
     return {"$eq": tested} if isinstance(value, Literal) and _needs_eq(tested) else tested
+
+
+def _raw_part(part: Any, encoders: Encoders) -> Any:
+    """Give one of several filters: a user's own, or a condition."""
+    if isinstance(part, Mapping):
+        query: Mapping[Any, Any] = part
+        return raw_filter(query)
+    return raw_value(part, filter_of, encoders)
 
 
 def _not(asked: Filter) -> Filter:
