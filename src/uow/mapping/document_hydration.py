@@ -33,6 +33,9 @@ Many documents are taken in lots, and are gone with their lot: objects are fille
 in the processor's cache, take its memory, and the collector sees no more of them than before. Keys
 that are ObjectIds enter a dict of their bytes first, which the identity map then adopts.
 
+If a document does not fit, its lot is put back, for who looks for the misfit, and what was put into
+the identity map is taken out again.
+
 A document need not have all fields: what is missing gets its default, as in a new object, and
 None where it may be None; else the object is one that misses a column.
 """
@@ -47,7 +50,13 @@ from uow.errors import AmbiguousRowError
 from uow.mapping.codegen import compile_function
 from uow.mapping.columns import MISSING
 from uow.mapping.hydration import MANY_ROWS, Hydrator, Overwriter
-from uow.mapping.identity_map import BYTES_OF_KEY, ObjectIdMap, has_object_ids
+from uow.mapping.identity_map import (
+    BYTES_OF_KEY,
+    ObjectIdMap,
+    has_object_ids,
+    take_back,
+    taking_back,
+)
 from uow.mapping.mapper import set_class
 
 if TYPE_CHECKING:
@@ -70,6 +79,8 @@ Document = Mapping[str, Any]
 def make_document_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -> Hydrator:
     """Generate the hydrator of a class. It may empty the list of rows that it is given.
 
+    What it raises leaves the identity map as it was, and in the list the row that it failed on.
+
     Args:
         mapper: whose objects are made.
         decoders: for each column what turns the store's value into Python's, or None; not called
@@ -85,6 +96,7 @@ def make_document_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -
         "_uow_public": mapper.class_,
         "_uow_repeat": repeat,
         "_uow_storage": mapper.storage,
+        "_uow_take_back": take_back,
         "_uow_type": type,
         "_uow_zip": zip,
     }
@@ -134,7 +146,9 @@ def make_document_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -
         "    append(obj)",
         "return objects",
     ]
-    source = "def hydrate(rows, identity, state, /):\n" + "".join(f"    {ln}\n" for ln in lines)
+    source = "def hydrate(rows, identity, state, /):\n" + "".join(
+        f"    {line}\n" for line in taking_back(lines)
+    )
     mapper.sources["hydrate(document)"] = source
     hydrate: Hydrator = compile_function(source, "hydrate", names, title=f"{mapper.name}.hydrate")
     return hydrate
@@ -163,9 +177,14 @@ def _all_new(mapper: Mapper, key: str, fill: Sequence[str], names: dict[str, Any
         f"        some = rows[:{-1 - LOT}:-1]",
         f"        del rows[{-LOT}:]",
         "        lot = list(_uow_map(_uow_new, _uow_repeat(_uow_storage, len(some))))",
-        "        for obj, row in _uow_zip(lot, some):",
-        f"            key = {key}",
-        *(f"            {line}" for line in (*fill, *enter)),
+        "        try:",
+        "            for obj, row in _uow_zip(lot, some):",
+        f"                key = {key}",
+        *(f"                {line}" for line in (*fill, *enter)),
+        "        except BaseException:",
+        "            rows.reverse()",
+        "            rows[:0] = some",
+        "            raise",
         "        objects += lot",
         "    if len(known) == len(objects):",
         f"        {adopt}",
@@ -203,7 +222,14 @@ def make_class_sorter(mapper: Mapper, hydrators: Mapping[Mapper, Hydrator]) -> H
             return by_class[signs[0]](rows, identity, state)
         for row, sign in zip(rows, signs, strict=True):
             groups[sign].append(row)
-        made = {sign: iter(by_class[sign](own, identity, state)) for sign, own in groups.items()}
+        count = len(identity)
+        try:
+            made = {
+                sign: iter(by_class[sign](own, identity, state)) for sign, own in groups.items()
+            }
+        except BaseException:
+            take_back(identity, count)
+            raise
         return [next(made[sign]) for sign in signs]
 
     return hydrate

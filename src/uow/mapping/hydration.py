@@ -30,7 +30,8 @@ Values from the store are trusted. A hydrator for the columns `id`, `name` and `
 
 Many objects of a class of which none is there are allocated first and filled then, which takes two
 thirds of the time: the collector's young generations meet objects that refer to nothing. If a key
-came twice, the identity map holds fewer than there are, and all is done again, one by one.
+came twice, the identity map holds fewer than there are, and all is done again, one by one. If a
+value cannot be decoded, what was put into the identity map is taken out again.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from uow.errors import MappingError
 from uow.mapping.codegen import compile_function
+from uow.mapping.identity_map import take_back, taking_back
 from uow.mapping.mapper import set_class
 
 if TYPE_CHECKING:
@@ -184,15 +186,17 @@ def make_hydrator(
         "        return objects",
         "    identity.clear()",
     ]
-    source = (
-        "def hydrate(rows, identity, state, /):\n"
-        + "".join(f"    {line}\n" for line in ([] if optional else all_new))
-        + "    objects = []\n"
-        "    append = objects.append\n"
-        "    find = identity.get\n"
-        f"    for {unpack} in rows:\n"
-        + "".join(f"        {line}\n" for line in loop)
-        + "    return objects\n"
+    lines = [
+        *([] if optional else all_new),
+        "objects = []",
+        "append = objects.append",
+        "find = identity.get",
+        f"for {unpack} in rows:",
+        *(f"    {line}" for line in loop),
+        "return objects",
+    ]
+    source = "def hydrate(rows, identity, state, /):\n" + "".join(
+        f"    {line}\n" for line in taking_back(lines)
     )
     hydrate: Hydrator = _compile(mapper, source, "hydrate", columns, names)
     return hydrate
@@ -300,6 +304,7 @@ def _names(mapper: Mapper) -> dict[str, Any]:
         "_uow_repeat": repeat,
         "_uow_set_class": set_class,
         "_uow_storage": mapper.storage,
+        "_uow_take_back": take_back,
         "_uow_type": type,
         "_uow_zip": zip,
     }

@@ -7,7 +7,7 @@ their bytes are the keys of the dict, and nobody else notices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 from uow.types import ObjectIdType
@@ -15,7 +15,14 @@ from uow.types import ObjectIdType
 if TYPE_CHECKING:
     from uow.mapping.mapper import Mapper
 
-__all__ = ["BYTES_OF_KEY", "ObjectIdMap", "has_object_ids", "new_identity_map"]
+__all__ = [
+    "BYTES_OF_KEY",
+    "ObjectIdMap",
+    "has_object_ids",
+    "new_identity_map",
+    "take_back",
+    "taking_back",
+]
 
 BYTES_OF_KEY = "_ObjectId__id"
 """Where an ObjectId has its bytes; its public `binary` is a property, and as slow as the hash.
@@ -32,6 +39,27 @@ def has_object_ids(mapper: Mapper) -> bool:
 def new_identity_map(mapper: Mapper) -> dict[Any, Any]:
     """Make an empty map for the objects of a class and those below it."""
     return ObjectIdMap() if has_object_ids(mapper) else {}
+
+
+def take_back(identity: dict[Any, Any], count: int) -> None:
+    """Take out what a reading put in that has failed: all that came after the first `count`."""
+    while len(identity) > count:
+        identity.popitem()
+
+
+def taking_back(lines: Sequence[str]) -> list[str]:
+    """Give lines of a hydrator, of which a failure leaves `identity` as it was.
+
+    `take_back` is theirs as `_uow_take_back`.
+    """
+    return [
+        "count = len(identity)",
+        "try:",
+        *(f"    {line}" for line in lines),
+        "except BaseException:",
+        "    _uow_take_back(identity, count)",
+        "    raise",
+    ]
 
 
 def _plain(key: Any) -> Any:

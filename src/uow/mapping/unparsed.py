@@ -13,6 +13,7 @@ from weakref import ref
 
 from uow.mapping.document_hydration import Decoder, put_stored
 from uow.mapping.hydration import Hydrator
+from uow.mapping.identity_map import take_back
 from uow.mapping.mapper import set_class
 from uow.mapping.misfits import MISFITS, tell_misfit
 
@@ -47,6 +48,14 @@ def make_lazy_hydrator(mapper: Mapper, decoders: Sequence[Decoder | None]) -> Hy
         mapper.mark(obj)
 
     def hydrate(rows: Sequence[Any], identity: dict[Any, Any], state: Any, /) -> list[Any]:
+        count = len(identity)
+        try:
+            return make(rows, identity, state)
+        except BaseException:
+            take_back(identity, count)
+            raise
+
+    def make(rows: Sequence[Any], identity: dict[Any, Any], state: Any) -> list[Any]:
         objects: list[Any] = []
         for row in rows:
             key = row[key_column.name]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from uow.errors import AmbiguousRowError
 from uow.mapping.hydration import Hydrator, make_hydrator
+from uow.mapping.identity_map import take_back
 
 if TYPE_CHECKING:
     from uow.mapping.mapper import Mapper
@@ -73,9 +74,16 @@ class Polymorphic:
         for row, sign in zip(rows, signs, strict=True):
             sorted_[sign].append(row)
         found: dict[Any, Iterator[Any]] = {}
-        for sign, own in sorted_.items():
-            mapper = self._signs[sign]
-            found[sign] = iter(self._hydrators[mapper](own, identities(mapper), state))
+        maps = {sign: identities(self._signs[sign]) for sign in sorted_}
+        counts = [(identity, len(identity)) for identity in maps.values()]
+        try:
+            for sign, own in sorted_.items():
+                hydrate = self._hydrators[self._signs[sign]]
+                found[sign] = iter(hydrate(own, maps[sign], state))
+        except BaseException:
+            for identity, count in counts:
+                take_back(identity, count)
+            raise
         return [next(found[sign]) for sign in signs]
 
     def split(self, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Mapper, list[Any]]]:

@@ -168,13 +168,16 @@ def test_key_is_needed() -> None:
 
 
 def test_failing_decoder() -> None:
-    """An error in a row leaves no half-made object behind."""
-    identity: dict[Any, Any] = {}
+    """An error in a row leaves the identity map as it was, whatever was made before it."""
     hydrate = make_hydrator(MAPPER, COLUMNS, [None, None, int, None])
-    with pytest.raises(ValueError, match="invalid literal"):
-        hydrate([(1, "a", "1", None), (2, "b", "x", None)], identity, None)
+    for count in (2, 60):
+        for known in ({}, {-1: object()}):
+            rows = [(number, "a", "1", None) for number in range(count)]
+            identity = dict(known)
+            with pytest.raises(ValueError, match="invalid literal"):
+                hydrate([*rows, (count, "b", "x", None)], identity, None)
 
-    assert list(identity) == [1]
+            assert identity == known
 
 
 def test_overwrite() -> None:
