@@ -64,6 +64,9 @@ _ARITHMETIC: Final = {
     "%": "$mod",
     "||": "$concat",
 }
+_PROGRAMS: Final = frozenset({"$function", "$accumulator"})
+"""Operators that are given programs, in JavaScript."""
+
 AGGREGATES: Final = frozenset({"count", "sum", "avg", "min", "max"})
 
 
@@ -94,15 +97,33 @@ def raw_value(
     return given
 
 
-def raw_computed(value: Any) -> Any:
-    """Give a part of what a user wants to be computed: expressions stand for what they give."""
+def raw_computed(value: Any, *, runs_code: bool = True) -> Any:
+    """Give a part of what a user wants to be computed: expressions stand for what they give.
+
+    Args:
+        value: the part.
+        runs_code: it may hold programs that the server runs.
+
+    Raises:
+        QueryError: it holds one, and may not.
+    """
     given: Any = value
     if isinstance(value, Expression):
         return computed(given)
     if isinstance(value, Mapping):
-        return {raw_key(key): raw_computed(item) for key, item in given.items()}
+        found: dict[Any, Any] = {}
+        for key, item in given.items():
+            name = raw_key(key)
+            if name in _PROGRAMS and not runs_code:
+                raise QueryError(
+                    f"a filter given as a dict cannot hold {name}, which the server runs as a"
+                    " program; if that is meant, say it in a pipeline of aggregate(...)"
+                )
+            # What is behind `$literal` is a value, whatever it looks like.
+            found[name] = raw_computed(item, runs_code=runs_code or name == "$literal")
+        return found
     if isinstance(value, (list, tuple)):
-        return [raw_computed(item) for item in given]
+        return [raw_computed(item, runs_code=runs_code) for item in given]
     return given
 
 

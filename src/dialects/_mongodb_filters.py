@@ -154,7 +154,7 @@ _OF_FILTERS: Final = frozenset({"$and", "$or", "$nor"})
 
 def _raw_test(name: str, value: Any, encoders: Encoders) -> Any:
     if name == "$expr":
-        return raw_computed(value)
+        return raw_computed(value, runs_code=False)
     if name in _OF_FILTERS and isinstance(value, list | tuple):
         parts = cast("Iterable[Any]", value)
         return [_raw_part(part, encoders) for part in parts]

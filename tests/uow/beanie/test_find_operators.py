@@ -280,6 +280,13 @@ def test_programs() -> None:
     ):
         with pytest.raises(QueryError, match=r"\$where, which the server runs.*Where\("):
             sent(given)
+    for name in ("$function", "$accumulator"):
+        for computed in ({name: {}}, {"$eq": [{"$not": [{name: {"lang": "js"}}]}, 1]}):
+            for test in ({"$expr": computed}, {"$or": [{"name": "x"}, {"$expr": computed}]}):
+                with pytest.raises(QueryError, match=rf"\{name}, which the server runs.*aggregate"):
+                    sent(test)
+    value = {"$expr": {"$eq": ["$name", {"$literal": {"$function": 1}}]}}
+    assert sent(value) == value
 
 
 def test_tables() -> None:
