@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import ModuleType
 
 import anyio
@@ -22,6 +23,7 @@ from uow import (
     state,
     transaction,
 )
+from uow.session.events import session_hooks
 
 pytestmark = pytest.mark.anyio
 
@@ -206,6 +208,37 @@ async def test_failed_verbs_can_be_repeated(database: Database, models: ModuleTy
     slot.position = 3
     await slot.save()
     assert await rows(database, models.Slot.id, models.Slot.position) == [(1, 1), (2, 3)]
+
+
+@pytest.mark.needs("verbs")
+@pytest.mark.parametrize("how", ["hook", "cancelled", "sent"])
+async def test_interrupted_verbs_can_be_repeated(
+    database: Database, models: ModuleType, how: str
+) -> None:
+    """What a hook raises and a cancellation take nothing from the object either."""
+    slot = await models.Slot.insert(id=1, position=1)
+
+    async def interrupt(session: Session) -> None:
+        if how == "hook":
+            raise ValueError("a hook's own")
+        await anyio.sleep_forever()
+
+    new, slot.position = models.Slot(id=2, position=2), 3
+    name = "after_flush" if how == "sent" else "before_commit"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(session_hooks._by_event, name, [interrupt])
+        for one in (slot, new):
+            with anyio.move_on_after(0.3) as scope:
+                with pytest.raises(ValueError, match="own") if how == "hook" else nullcontext():
+                    await one.save()
+            assert scope.cancelled_caught is (how != "hook")
+
+    assert changes(slot) == {"position": (1, 3)}
+    assert (state(new), new.position) == (State.TRANSIENT, 2)
+    assert await rows(database, models.Slot.id, models.Slot.position) == [(1, 1)]
+    for one in (slot, new):
+        await one.save()
+    assert await rows(database, models.Slot.id, models.Slot.position) == [(1, 3), (2, 2)]
 
 
 @pytest.mark.needs("verbs")

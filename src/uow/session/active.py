@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, final
 
-from uow.errors import CommitUnknownError, UowError
+from uow.errors import CommitUnknownError
 from uow.session.ambient import current_session
 from uow.session.session import Session
 
@@ -47,7 +47,9 @@ async def own_unit(
     """Give a session for one verb, that commits at the end.
 
     What fails has changed nothing in the store, and takes nothing from the objects either: they
-    keep what the user set, as after any failed flush, to be tried again.
+    keep what the user set, as after any failed flush, to be tried again. So it is whatever ended
+    it: a refusal of the store, an error of a hook, a cancellation. Only where nobody knows what
+    became of the commit are they as they were read.
 
     Args:
         database: its database; the default one if None.
@@ -59,9 +61,10 @@ async def own_unit(
             yield own
             if writes:
                 await own.commit()
-        except UowError as error:
-            if not isinstance(error, CommitUnknownError):
-                own.clear()
+        except BaseException as error:
+            is_unknown = own._unit.unknown is not None or isinstance(error, CommitUnknownError)
+            if own._can_roll_back and not is_unknown:
+                own.clear()  # waits for nothing, so that no cancellation can come between
             raise
 
 
