@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["call", "class_name", "field_name", "mapping", "quoted"]
+__all__ = ["call", "class_name", "field_name", "mapping", "one_line", "quoted"]
 
 WIDTH: Final = 100
 
@@ -26,6 +26,15 @@ def quoted(text: str) -> str:
     return f'"{body[2:]}' if body.startswith("\"'") else repr(text)
 
 
+def one_line(text: str) -> str:
+    r"""Make one line of any text, for a comment: names of a store may hold line breaks.
+
+    >>> one_line("two\u2028 lines")
+    'two lines'
+    """
+    return " ".join(text.split())  # which parts it at whatever any reader takes for a line break
+
+
 def call(name: str, arguments: Iterable[str], *, indent: int) -> str:
     """Write a call, an argument a line if it is too long for one.
 
@@ -35,9 +44,9 @@ def call(name: str, arguments: Iterable[str], *, indent: int) -> str:
         indent: how many spaces stand before it.
     """
     arguments = list(arguments)
-    one_line = f"{name}({', '.join(arguments)})"
-    if len(one_line) + indent <= WIDTH and "\n" not in one_line:
-        return one_line
+    short = f"{name}({', '.join(arguments)})"
+    if len(short) + indent <= WIDTH and "\n" not in short:
+        return short
     space = " " * (indent + 4)
     lines = [f"{space}{_moved(argument, indent + 4)},\n" for argument in arguments]
     return f"{name}(\n{''.join(lines)}{' ' * indent})"
