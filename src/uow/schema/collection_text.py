@@ -180,7 +180,7 @@ def _written(value: Any, indent: int) -> str:
         case list() | tuple():
             return _bracketed("[", [_written(one, indent + 4) for one in inner], "]", indent)
         case str():
-            return quoted(value)
+            return quoted(value, short=True)
         case bool() | None:
             return repr(value)
         case int():
@@ -199,7 +199,7 @@ def _pattern(pattern: re.Pattern[Any]) -> str:
     flags = re.RegexFlag(pattern.flags)
     if isinstance(text, str):
         flags &= ~re.RegexFlag.UNICODE  # which texts have anyway
-    source = quoted(text) if isinstance(text, str) else repr(text)
+    source = quoted(text, short=True) if isinstance(text, str) else repr(text)
     names = " | ".join([f"re.{flag.name}" for flag in flags])
     return f"re.compile({source}, {names})" if names else f"re.compile({source})"
 

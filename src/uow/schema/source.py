@@ -12,13 +12,19 @@ __all__ = ["call", "class_name", "field_name", "mapping", "one_line", "quoted"]
 WIDTH: Final = 100
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, *, short: bool = False) -> str:
     """Write a text as Python, in double quotes where that needs no escapes, else as it is needed.
+
+    Args:
+        text: any.
+        short: on one line, for what will be moved to the right.
 
     >>> print(quoted("it's"), quoted('say "x"'))
     "it's" 'say "x"'
     """
-    if "\n" in text and '"""' not in text and "\\" not in text and not text.endswith('"'):
+    # A reader of source takes other breaks for "\n", and refuses what is not to be seen.
+    is_plain = text.replace("\n", "").isprintable() and '"""' not in text and "\\" not in text
+    if "\n" in text and is_plain and not short and not text.endswith('"'):
         return f'"""{text}"""'
     if '"' in text and "'" not in text:
         return repr(text)
@@ -61,7 +67,10 @@ def _moved(argument: str, indent: int) -> str:
 
 def mapping(items: Mapping[str, str]) -> str:
     """Write a dict of texts, a line each."""
-    lines = [f"    {quoted(key)}: {quoted(value)},\n" for key, value in items.items()]
+    lines = [
+        f"    {quoted(key, short=True)}: {quoted(value, short=True)},\n"
+        for key, value in items.items()
+    ]
     return f"{{\n{''.join(lines)}}}"
 
 

@@ -15,7 +15,7 @@ from uow.schema.collection_text import collection_migration_text
 from uow.schema.description import ColumnDef, KeyDef, Name, Schema, TableDef
 from uow.schema.migration_text import migration_text
 from uow.schema.model_text import models_text
-from uow.schema.source import one_line
+from uow.schema.source import call, mapping, one_line
 from uow.schema.steps import DropTable
 
 BREAKS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
@@ -60,12 +60,21 @@ def test_names_with_line_breaks(line_break: str) -> None:
         math.inf,
         -math.inf,
         1.5,
+        {"description": "two\nlines" + "s" * 90, "more": re.compile("a\nb", re.VERBOSE)},
     ],
-    ids=["long", "options", "bytes", "inf", "-inf", "finite"],
+    ids=["long", "options", "bytes", "inf", "-inf", "finite", "lines"],
 )
 def test_values_of_validators(value: object) -> None:
     """Long expressions with their options, and numbers without end, are written in full."""
     assert written(value) == value
+
+
+def test_texts_of_columns() -> None:
+    """A text of several lines in a dict is not moved with it."""
+    columns = {"a": "TEXT DEFAULT 'two\nlines'"}
+    tree = ast.parse(call("f", [mapping(columns)], indent=0), mode="eval")
+    assert isinstance(tree.body, ast.Call)
+    assert ast.literal_eval(tree.body.args[0]) == columns
 
 
 def test_no_number() -> None:
