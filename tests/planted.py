@@ -253,7 +253,7 @@ DEFECTS: Final = (
         (
             Change(
                 HELD,
-                "        return self.wake(msg)\n",
+                "        self.wake()\n        return False\n",
                 "        return self._future.cancel(msg)\n",
             ),
         ),
@@ -261,7 +261,13 @@ DEFECTS: Final = (
     ),
     Defect(
         "a cancellation in the tick in which the budget ends is lost",
-        (Change(HELD, "        self.is_cancelled = True\n        return", "        return"),),
+        (
+            Change(
+                HELD,
+                "        self.wake()\n        return False\n",
+                "        self.wake()\n        return True\n",
+            ),
+        ),
         (f"{FINISH_TESTS}::test_cancelled_in_the_tick_of_the_budget",),
     ),
     Defect(

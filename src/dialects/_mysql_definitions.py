@@ -118,8 +118,10 @@ class MySQLWriter(DefinitionWriter):
 
         def index(own: IndexDef) -> IndexDef:
             old = indexes.get(own.name)
-            if old is None or own.unique or old.columns != own.columns:
+            if old is None or own.unique:
                 return own
+            if [part.column for part in own.parts] != [part.column for part in old.parts]:
+                return own  # of other columns, or with expressions elsewhere
             pairs = zip(own.parts, old.parts, strict=True)
             parts = [attrs.evolve(a, length=a.length or b.length) for a, b in pairs]
             return attrs.evolve(own, parts=parts)

@@ -233,9 +233,12 @@ class SQLiteWriter(DefinitionWriter):
             known = None if table is None else table.column(column)
             classes = () if known is None else _storage_classes(self.kind(known))
             if classes and known is not None and known.generated is None:
-                value = f"typeof({self.quote(column)})"
+                value = self.quote(column)
                 text = ", ".join([literal(one) for one in ("null", *classes)])
-                sql = f"SELECT 1 FROM {self.name(name)} WHERE {value} NOT IN ({text}) LIMIT 1"
+                wrong = f"typeof({value}) NOT IN ({text})"
+                if isinstance(self.kind(known), Uuid):
+                    wrong += f" OR length({value}) <> 16"
+                sql = f"SELECT 1 FROM {self.name(name)} WHERE {wrong} LIMIT 1"
                 found.append((f"{name}.{column}", Statement(sql, reads=True)))
         return found
 
@@ -352,7 +355,7 @@ def _converted(value: str, old: ColumnType, new: ColumnType) -> str:
     """Give SQL that turns the stored form of a kind into that of another."""
     match old, new:
         case Text(), Uuid():
-            return f"coalesce(unhex(replace({value}, '-', '')), {value})"
+            return f"uow_uuid({value})"
         case Uuid(), Text():
             digits = f"lower(hex({value}))"
             parts = [

@@ -376,6 +376,20 @@ def instant_diff(later: SQLiteValue, earlier: SQLiteValue) -> int | None:
     )
 
 
+_UUID_DIGITS = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def uuid_bytes(value: SQLiteValue) -> SQLiteValue:
+    """Give the bytes of a UUID that is written as text; what is none stays as it is.
+
+    SQLite's `unhex` is missing before 3.41, and takes any number of digits.
+    """
+    if not isinstance(value, str):
+        return value
+    digits = re.sub(r"[-{}]", "", value)
+    return bytes.fromhex(digits) if _UUID_DIGITS.fullmatch(digits) else value
+
+
 SQLITE_FUNCTIONS: Final[dict[str, SQLiteFunction]] = {
     "uow_like": SQLiteFunction(like, 2),
     "uow_ilike": SQLiteFunction(ilike, 2),
@@ -398,6 +412,7 @@ SQLITE_FUNCTIONS: Final[dict[str, SQLiteFunction]] = {
     "uow_instant_diff": SQLiteFunction(instant_diff, 2),
     "uow_json_contains": SQLiteFunction(json_contains, 2),
     "uow_json": SQLiteFunction(json_canonical, 1),
+    "uow_uuid": SQLiteFunction(uuid_bytes, 1),
 }
 """Scalar functions to register on every connection, by name."""
 

@@ -93,8 +93,8 @@ class MySQLConnection:
     @property
     def commits_plainly(self) -> bool:
         """Whether COMMIT may begin in one task and end in another. Never blocks."""
-        # Yes, unless a time limit of ours is set.
-        return self._line.limits.seconds is None
+        # A time limit is a scope, and so is the look at the state after an error.
+        return False
 
     @property
     def is_closed(self) -> bool:

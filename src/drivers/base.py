@@ -100,9 +100,10 @@ class Connection(Protocol):
 
     @property
     def commits_plainly(self) -> bool:
-        """Whether `commit` enters no scope and starts no timer before it first waits.
+        """Whether `commit` may begin in one task and end in another, which spares a task.
 
-        It may then begin in one task and go on in another, which spares a task for each COMMIT.
+        It then enters no scope and starts no timer before it first waits, nor after an answer
+        that is no error. False is always right.
         """
         ...
 

@@ -88,7 +88,8 @@ def _seen_from(url: str, root: Path) -> str:
     """Lead a URL to the SQLite file of a project, whichever of its folders we are in."""
     start, scheme, rest = url.partition("sqlite:///")
     path, sign, options = rest.partition("?")
-    if start or not scheme or not path or path.startswith("/") or root.resolve() == Path.cwd():
+    is_relative = not start and scheme and path and not path.startswith("/")
+    if not is_relative or unquote(path) == ":memory:" or root.resolve() == Path.cwd():
         return url
     place = (root.resolve() / unquote(path)).as_posix()
     return f"sqlite:///{quote(place)}{sign}{options}"

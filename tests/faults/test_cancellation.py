@@ -69,6 +69,37 @@ async def test_cancelled_in_commit(memory: World, how: str) -> None:
 
 
 @ways
+async def test_cancelled_by_who_is_told_of_the_commit(memory: World, how: str) -> None:
+    """F06: a scope cancelled right before COMMIT is heard; `Task.cancel` comes when it is sent."""
+    world = memory
+    sessions: list[Session] = []
+
+    async def work() -> None:
+        async with Session.begin(world.database) as session:
+            sessions.append(session)
+            session.add(world.see(new()))
+            session.add(world.see(Entry(code="two", account_id=1)))
+
+    def arm(cancel: Callable[[], object]) -> None:
+        def observe(event: Any) -> None:
+            if event == "COMMIT":
+                cancel()
+
+        world.database.observers.append(observe)
+
+    before = world.rows()
+    with anyio.fail_after(5):
+        run = await run_cancelled(work(), how, arm=arm)
+    world.database.observers.clear()
+
+    assert run.cancelled
+    assert sessions[0].outcome is (Outcome.NOT_APPLIED if how == "scope" else Outcome.APPLIED)
+    assert (world.rows() == before) is (how == "scope")
+    world.assert_agrees()
+    world.assert_quiet()
+
+
+@ways
 async def test_cancelled_in_a_unit_of_one_statement(memory: World, how: str) -> None:
     """F06: the one statement of a unit is its COMMIT, and just as safe."""
     world = memory

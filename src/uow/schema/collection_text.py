@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -19,7 +20,7 @@ from uow.schema.collection_steps import (
     DropCollectionIndex,
 )
 from uow.schema.description import Schema
-from uow.schema.source import call, class_name, quoted
+from uow.schema.source import call, class_name, one_line, quoted
 from uow.schema.steps import Step, reversed_all
 
 __all__ = ["collection_migration_text"]
@@ -69,7 +70,7 @@ class _Source:
         lines: list[str] = []
         for step in steps:
             if step.is_destructive:
-                lines.append(f"# Loses data: {step}.")
+                lines.append(f"# Loses data: {one_line(str(step))}.")
             if isinstance(step, CollectionStep):
                 lines.append(self._call(step))
         return "".join([f"{' ' * _INDENT}{line}\n" for line in lines or ["pass"]])
@@ -179,13 +180,28 @@ def _written(value: Any, indent: int) -> str:
         case list() | tuple():
             return _bracketed("[", [_written(one, indent + 4) for one in inner], "]", indent)
         case str():
-            return quoted(value)
+            return quoted(value, short=True)
         case bool() | None:
             return repr(value)
         case int():
             return repr(int(value))  # a client's class of integers is one
+        case float():
+            return repr(value) if math.isfinite(value) else f'float("{value}")'
+        case re.Pattern():
+            return _pattern(inner)
         case _:
             return repr(value)
+
+
+def _pattern(pattern: re.Pattern[Any]) -> str:
+    """Write an expression in full: its `repr` is cut where it is long."""
+    text = pattern.pattern
+    flags = re.RegexFlag(pattern.flags)
+    if isinstance(text, str):
+        flags &= ~re.RegexFlag.UNICODE  # which texts have anyway
+    source = quoted(text, short=True) if isinstance(text, str) else repr(text)
+    names = " | ".join([f"re.{flag.name}" for flag in flags])
+    return f"re.compile({source}, {names})" if names else f"re.compile({source})"
 
 
 def _bracketed(start: str, members: Sequence[str], end: str, indent: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from uow.schema.description import IndexDef, KeyDef, Name, Schema, TableDef
-from uow.schema.source import call, class_name, mapping, quoted
+from uow.schema.source import call, class_name, mapping, one_line, quoted
 from uow.schema.steps import (
     AddColumn,
     AddConstraint,
@@ -76,7 +76,7 @@ class _Body:
         """Write the calls of steps; a line of its own says what is lost."""
         for step in steps:
             if step.is_destructive:
-                self.lines.append(f"# Loses data: {step}.".replace("\n", " "))
+                self.lines.append(f"# Loses data: {one_line(str(step))}.")
             self._step(step, before)
             before = step.apply(before)
         return "".join([f"{' ' * INDENT}{line}\n" for line in self.lines or ["pass"]])

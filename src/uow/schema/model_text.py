@@ -16,7 +16,7 @@ from uow.schema.description import (
     SequenceDef,
     TableDef,
 )
-from uow.schema.source import call, class_name, field_name, quoted
+from uow.schema.source import call, class_name, field_name, one_line, quoted
 from uow.schema.words import words
 from uow.types import (
     Array,
@@ -104,7 +104,8 @@ class _Module:
     def class_of(self, table: TableDef) -> str:
         """Write a class."""
         if table.key is None:
-            return f"# The table {table.name} has no primary key, so there is no class for it."
+            name = one_line(str(table.name))
+            return f"# The table {name} has no primary key, so there is no class for it."
         name = class_name(table.name.name)
         self.names[name] = self.names.get(name, 0) + 1
         if self.names[name] > 1:

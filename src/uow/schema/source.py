@@ -7,23 +7,38 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["call", "class_name", "field_name", "mapping", "quoted"]
+__all__ = ["call", "class_name", "field_name", "mapping", "one_line", "quoted"]
 
 WIDTH: Final = 100
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, *, short: bool = False) -> str:
     """Write a text as Python, in double quotes where that needs no escapes, else as it is needed.
+
+    Args:
+        text: any.
+        short: on one line, for what will be moved to the right.
 
     >>> print(quoted("it's"), quoted('say "x"'))
     "it's" 'say "x"'
     """
-    if "\n" in text and '"""' not in text and "\\" not in text and not text.endswith('"'):
+    # A reader of source takes other breaks for "\n", and refuses what is not to be seen.
+    is_plain = text.replace("\n", "").isprintable() and '"""' not in text and "\\" not in text
+    if "\n" in text and is_plain and not short and not text.endswith('"'):
         return f'"""{text}"""'
     if '"' in text and "'" not in text:
         return repr(text)
     body = repr(f"'{text}")  # which makes the quotes double ones
     return f'"{body[2:]}' if body.startswith("\"'") else repr(text)
+
+
+def one_line(text: str) -> str:
+    r"""Make one line of any text, for a comment: names of a store may hold line breaks.
+
+    >>> one_line("two\u2028 lines")
+    'two lines'
+    """
+    return " ".join(text.split())  # which parts it at whatever any reader takes for a line break
 
 
 def call(name: str, arguments: Iterable[str], *, indent: int) -> str:
@@ -35,9 +50,9 @@ def call(name: str, arguments: Iterable[str], *, indent: int) -> str:
         indent: how many spaces stand before it.
     """
     arguments = list(arguments)
-    one_line = f"{name}({', '.join(arguments)})"
-    if len(one_line) + indent <= WIDTH and "\n" not in one_line:
-        return one_line
+    short = f"{name}({', '.join(arguments)})"
+    if len(short) + indent <= WIDTH and "\n" not in short:
+        return short
     space = " " * (indent + 4)
     lines = [f"{space}{_moved(argument, indent + 4)},\n" for argument in arguments]
     return f"{name}(\n{''.join(lines)}{' ' * indent})"
@@ -52,7 +67,10 @@ def _moved(argument: str, indent: int) -> str:
 
 def mapping(items: Mapping[str, str]) -> str:
     """Write a dict of texts, a line each."""
-    lines = [f"    {quoted(key)}: {quoted(value)},\n" for key, value in items.items()]
+    lines = [
+        f"    {quoted(key, short=True)}: {quoted(value, short=True)},\n"
+        for key, value in items.items()
+    ]
     return f"{{\n{''.join(lines)}}}"
 
 

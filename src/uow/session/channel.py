@@ -275,6 +275,7 @@ class Channel:
             )
         if self._observers:
             self._tell("COMMIT")
+            await checkpoint_if_cancelled()  # one of them may have cancelled us
         try:
             end = await finish(
                 connection.commit,

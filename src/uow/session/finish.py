@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, TypeAlias, TypeVar
+from contextvars import Context, copy_context
+from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -52,8 +53,8 @@ async def finish(
     Args:
         action: what to run.
         budget: seconds; then it is cancelled, and the end is neither done nor an error.
-        is_plain: it enters no scope and starts no timer before it first waits, so that it may begin
-            in one task and go on in another.
+        is_plain: it waits for a future, and enters no scope and starts no timer before that or
+            after an answer that is no error, so that it may begin in one task and end in another.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -80,55 +81,66 @@ async def _finish_by_proxy(
 ) -> None:
     """Wait for the first answer in this task; for what comes after it, a task takes over."""
     deadline = loop.time() + budget
+    context = copy_context()  # one for all its steps, as in a task
     try:
-        answer = work.send(None)
-        if asyncio.isfuture(answer) and await _is_answered(loop, answer, work, end, budget):
-            answer = work.send(None)
+        answer = context.run(work.send, None)
+        if _is_future(answer, loop) and await _is_answered(answer, work, end, budget, context):
+            answer = context.run(work.send, None)
     except (StopIteration, asyncio.CancelledError):
         return
-    await _finish_in_a_task(loop, resume(work, answer), end, deadline - loop.time())
+    rest = resume(work, answer)
+    await _finish_in_a_task(loop, rest, end, deadline - loop.time(), context)
+
+
+def _is_future(answer: object, loop: asyncio.AbstractEventLoop) -> TypeGuard[asyncio.Future[Any]]:
+    return isinstance(answer, asyncio.Future) and answer.get_loop() is loop
 
 
 async def _is_answered(
-    loop: asyncio.AbstractEventLoop,
     answer: asyncio.Future[Any],
     work: Work,
     end: End[T],
     budget: float,
+    context: Context,
 ) -> bool:
-    """Wait for an answer; it did not come if we were cancelled, or the budget is spent."""
+    """Wait for an answer that is no error.
+
+    Returns:
+        False also if we were cancelled or the budget is spent: it may yet come.
+    """
+    loop = answer.get_loop()
     held = Held(answer)
     timer = loop.call_later(budget, held.wake)
     try:
         await held
     except asyncio.CancelledError as error:
-        if held.is_cancelled:
-            end.cancelled = error
-            return False
-        return answer.cancelled()
-    except Exception:  # noqa: BLE001, S110 - the work is given it as well, and knows what it is
-        pass
+        end.cancelled = error
+        return False
     except BaseException:
-        _go_on_alone(loop, work, answer, budget)
+        _go_on_alone(loop, resume(work, answer), budget, context)
         raise
     finally:
         timer.cancel()
-    return True
+    return answer.done() and not answer.cancelled() and answer.exception() is None
 
 
 def _go_on_alone(
-    loop: asyncio.AbstractEventLoop, work: Work, answer: asyncio.Future[Any], budget: float
+    loop: asyncio.AbstractEventLoop, rest: Work, budget: float, context: Context
 ) -> None:
     """Go on though who waited was thrown away; the budget is all that ends it."""
     if loop.is_closed():
-        work.close()
+        rest.close()
         return
-    task = loop.create_task(resume(work, answer))
+    task = loop.create_task(rest, context=context)
     loop.call_later(budget, task.cancel)
 
 
 async def _finish_in_a_task(
-    loop: asyncio.AbstractEventLoop, work: Work, end: End[T], budget: float
+    loop: asyncio.AbstractEventLoop,
+    work: Work,
+    end: End[T],
+    budget: float,
+    context: Context | None = None,
 ) -> None:
     # The task wakes us itself: `asyncio.shield` would take the loop another turn.
     ended: asyncio.Future[None] = loop.create_future()
@@ -139,7 +151,7 @@ async def _finish_in_a_task(
         finally:
             _set(ended)
 
-    task = loop.create_task(run())
+    task = loop.create_task(run(), context=context)
     timer = loop.call_later(budget, _give_up, task, ended)
     try:
         await ended

@@ -8,7 +8,8 @@ for. Only after that, or where more than one answer is needed, does a task take 
 
 What makes this work is how a task treats what a coroutine yields to it: anything that has
 `_asyncio_future_blocking`, `add_done_callback` and `cancel` is a future to it (asyncio's own
-`isfuture` says so).
+`isfuture` says so). The task is woken by the proxy, and is never given the future's own result or
+error: those are for the coroutine.
 """
 
 from __future__ import annotations
@@ -23,18 +24,14 @@ __all__ = ["Held", "resume"]
 
 @final
 class Held:
-    """Stands for a future while a task waits for it; cancelled, it lets the task go on alone.
+    """Stands for a future while a task waits for it; cancelled, it lets the task go on alone."""
 
-    Attributes:
-        is_cancelled: somebody cancelled the task meanwhile.
-    """
-
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_future", "is_cancelled")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_future", "_is_done")
 
     def __init__(self, future: asyncio.Future[Any]) -> None:
         self._asyncio_future_blocking = False
         self._future = future
-        self.is_cancelled = False
+        self._is_done = False
 
     def __await__(self) -> Generator[Held, None, None]:
         self._asyncio_future_blocking = True
@@ -44,31 +41,43 @@ class Held:
         """Give the event loop of the future."""
         return self._future.get_loop()
 
+    def done(self) -> bool:
+        """Whether the task has been woken, or will be now."""
+        return self._is_done or self._future.done()
+
+    def cancelled(self) -> bool:
+        """Whether this was cancelled: never, that is for the task."""
+        return False
+
+    def result(self) -> None:
+        """Give nothing: the task learns that there is an answer, and not which."""
+
     def add_done_callback(
-        self, callback: Callable[[asyncio.Future[Any]], object], *, context: Context | None = None
+        self, callback: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
         """Have the task that waits called when the future is done."""
         self._callback = callback
         self._context = context
-        self._future.add_done_callback(callback, context=context)
+        self._future.add_done_callback(self._answered, context=context)
 
-    def cancel(self, msg: Any | None = None) -> bool:
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002 - tasks give it by name
         """Wake the task that waits, because it is cancelled; the future knows nothing of it.
 
         Returns:
-            False if the task is being woken already: it then sees to the cancellation itself.
+            False: the task sees to the cancellation, and to its message, itself.
         """
-        self.is_cancelled = True
-        return self.wake(msg)
+        self.wake()
+        return False
 
-    def wake(self, msg: Any | None = None) -> bool:
-        """Have `asyncio.CancelledError` raised in the task, unless it is being woken already."""
-        if not self._future.remove_done_callback(self._callback):
-            return False
-        cancelled: asyncio.Future[Any] = self.get_loop().create_future()
-        cancelled.cancel(msg)
-        cancelled.add_done_callback(self._callback, context=self._context)
-        return True
+    def wake(self) -> None:
+        """Let the task go on without the answer, unless it is being woken already."""
+        if self._future.remove_done_callback(self._answered):
+            self._is_done = True
+            self.get_loop().call_soon(self._callback, self, context=self._context)
+
+    def _answered(self, _: object) -> None:
+        self._is_done = True
+        self._callback(self)
 
 
 def resume(work: Coroutine[Any, Any, None], waits_for: Any) -> Coroutine[Any, Any, None]:
@@ -78,11 +87,11 @@ def resume(work: Coroutine[Any, Any, None], waits_for: Any) -> Coroutine[Any, An
         work: the coroutine.
         waits_for: what it has yielded.
     """
+    return _go_on(_Rest(work, waits_for))
 
-    async def rest() -> None:
-        await _Rest(work, waits_for)
 
-    return rest()
+async def _go_on(rest: _Rest) -> None:
+    await rest
 
 
 @final

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from uow import MappingError
+from uow.dialects.base import dialect_for
 from uow.schema.compare import compare
 from uow.schema.description import (
     CheckDef,
@@ -276,3 +277,30 @@ def test_names_in_sql() -> None:
     assert renamed(text, "length", "size") == "length(size) > 3 AND \"size\" <> 'length'"
     with pytest.raises(MappingError, match="no table 'x' to change"):
         RenameColumn("x", "a", "b").apply(schema())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known"),
+    [
+        (["a"], ["a", "lower(b)"]),
+        (["a", "lower(b)"], ["a"]),
+        (["lower(b)", "a"], ["a", "lower(b)"]),
+    ],
+)
+def test_indexes_of_expressions_in_mysql(wanted: list[str], known: list[str]) -> None:
+    """How much of a text counts is taken over from an index of the same parts alone."""
+
+    def indexed(parts: list[str], length: int | None) -> TableDef:
+        made = [
+            IndexPartDef(expression=part)
+            if "(" in part
+            else IndexPartDef(column=part, length=length)
+            for part in parts
+        ]
+        columns = tuple([ColumnDef(name=name, type="LONGTEXT") for name in "ab"])
+        return TableDef(name=Name("t"), columns=columns, indexes=(IndexDef(name="i", parts=made),))
+
+    writer = dialect_for("mysql").definitions
+    own = indexed(wanted, None)
+    assert writer.spelled_as(own, indexed(known, 10)).indexes == own.indexes
+    assert writer.spelled_as(own, indexed(wanted, 10)).indexes == indexed(wanted, 10).indexes

@@ -109,7 +109,13 @@ VALUES = [
      "2024-05-06 00:00:00.000000+00:00"),
     ("TIMESTAMPTZ_TEXT", "DATE_TEXT", "'2024-05-06 00:00:00.000000+00:00'", "2024-05-06"),
     ("TEXT", "BIGINT", "'many'", None),
+    ("TEXT", "UUID_BLOB", "'{3F0C8C445B324AD18BF8000000000001}'", UUID_BYTES),
+    ("BLOB", "UUID_BLOB", "x'3f0c8c445b324ad18bf8000000000001'", UUID_BYTES),
     ("TEXT", "UUID_BLOB", "'none'", None),
+    ("TEXT", "UUID_BLOB", "'ab'", None),
+    ("TEXT", "UUID_BLOB", "'3f0c8c44-5b32-4ad1-8bf8-00000000000100'", None),
+    ("TEXT", "UUID_BLOB", "''", None),
+    ("BLOB", "UUID_BLOB", "x'ab'", None),
     ("TEXT", "DOUBLE", "'none'", None),
 ]  # fmt: skip
 
@@ -135,6 +141,19 @@ async def test_values_take_their_new_type(
     else:
         await apply_schema(database, steps, allow_destructive=True)
         assert await run(database, "SELECT it FROM kept") == [(found,), (None,)]
+
+
+async def test_texts_become_uuids_in_memory() -> None:
+    """The standard library's SQLite may be one without `unhex`."""
+    async with Database("memory://") as database:
+        texts = (
+            "CREATE TABLE kept (id INTEGER PRIMARY KEY, it TEXT)",
+            f"INSERT INTO kept (it) VALUES ('{UUID_OF_IT}')",
+        )
+        await apply_schema(database, [RunSQL(texts)])
+        old, new = ColumnDef(name="it", type="TEXT"), ColumnDef(name="it", type="UUID_BLOB")
+        await apply_schema(database, [AlterColumn("kept", old, new)], allow_destructive=True)
+        assert await run(database, "SELECT it FROM kept") == [(UUID_BYTES,)]
 
 
 @pytest.mark.parametrize(

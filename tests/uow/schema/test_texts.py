@@ -447,7 +447,19 @@ async def test_a_document_store_has_no_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["plain", "it's", 'say "x"', "both ' and \"", "two\nlines", "a \\ b", 'ends "', "\t"]
+    "text",
+    [
+        "plain",
+        "it's",
+        'say "x"',
+        "both ' and \"",
+        "two\nlines",
+        "a \\ b",
+        'ends "',
+        "\t",
+        "two\r\nlines",
+        "\0\n",
+    ],
 )
 async def test_quoted_texts(text: str) -> None:
     """A text is written so that Python reads the same."""

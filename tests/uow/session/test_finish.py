@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -244,7 +246,6 @@ async def test_thrown_away(is_plain: bool) -> None:
         assert work.heard == [heard]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_thrown_away_with_its_loop(is_plain: bool) -> None:
     """The work is told, so that it can leave its connection."""
     works: list[Work] = []
@@ -258,13 +259,12 @@ def test_thrown_away_with_its_loop(is_plain: bool) -> None:
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(begin())
-    for task in asyncio.all_tasks(loop):
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    _silence(asyncio.all_tasks(loop))
     loop.close()
     waiting.pop().close()
-    del loop
-    if is_plain:
-        assert works[0].heard == ["thrown away"]
+    works[0].answers.clear()
+    gc.collect()
+    assert works[0].heard == ["thrown away"]
 
 
 async def test_who_yields_to_the_loop_first(is_plain: bool) -> None:
@@ -280,8 +280,81 @@ async def test_who_yields_to_the_loop_first(is_plain: bool) -> None:
     assert (end.is_done, end.result) == (True, "result")
 
 
+async def test_scope_after_an_error(is_plain: bool) -> None:
+    """What handles an error may enter scopes: it is a task's from then on."""
+    work = Work(1)
+
+    async def looks_again() -> str:
+        with pytest.raises(ValueError, match="wrong"):
+            await work.answers[0]
+        with anyio.move_on_after(0.05):
+            await anyio.sleep(0.01)
+        return "looked"
+
+    asyncio.get_running_loop().call_later(0.01, work.answers[0].set_exception, ValueError("wrong"))
+    with anyio.CancelScope() as outer:
+        end = await finish(looks_again, 5, is_plain=is_plain)
+    await anyio.sleep(0.1)  # no deadline of the work is ours
+    assert (end.is_done, end.result) == (True, "looked")
+    assert not outer.cancelled_caught
+
+
+async def test_scope_cancelled_in_the_tick_of_the_budget(is_plain: bool) -> None:
+    """The scope knows the cancellation as its own."""
+    work = Work(1)
+    loop = asyncio.get_running_loop()
+    with anyio.CancelScope() as scope:
+        loop.call_later(0.05, scope.cancel)
+        loop.call_later(0.03, _block, 0.05)
+        end = await finish(work, 0.05, is_plain=is_plain)
+        if end.cancelled is not None:
+            raise end.cancelled
+        await anyio.sleep(5)
+    assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_context_variables(is_plain: bool, cancels: bool) -> None:
+    """The work has one context from its first step to its last, and it is not the caller's."""
+    work = Work(2)
+    variable: ContextVar[int] = ContextVar("variable", default=0)
+
+    async def traced() -> str:
+        token = variable.set(1)
+        result = await work()
+        variable.reset(token)
+        return result
+
+    answer_soon(work)
+    answer_soon(work, 1)
+    task = asyncio.create_task(_finished(traced, 5, is_plain))
+    await work.begun.wait()
+    if cancels:
+        task.cancel()
+    end = await task
+    assert (end.error, end.is_done, variable.get()) == (None, True, 0)
+
+
+async def test_what_looks_at_tasks(is_plain: bool) -> None:
+    """A task that waits by proxy looks like any other."""
+    work = Work(1)
+    task = asyncio.create_task(_finished(work, 5, is_plain))
+    await work.begun.wait()
+    await anyio.wait_all_tasks_blocked()
+    assert "finish" in repr(task)
+    assert not task.done()
+    work.answers[0].set_result("answer 0")
+    assert (await task).is_done
+
+
 async def _finished(work: Callable[[], Awaitable[str]], budget: float, is_plain: bool) -> End[str]:
     return await finish(work, budget, is_plain=is_plain)
+
+
+def _silence(tasks: set[asyncio.Task[Any]]) -> None:
+    """Have tasks go with their loop without a word."""
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 def _count_rounds() -> Callable[[], int]:

@@ -1,0 +1,29 @@
+"""Settings of a project: what is in pyproject.toml is seen from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from uow.config import load_config
+
+
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///%3Amemory%3A", "sqlite://"])
+def test_a_database_in_memory_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """From a folder below, a file is seen from the project; what is in memory stays there."""
+    (tmp_path / "pyproject.toml").write_text(f'[tool.uow]\nurl = "{url}"\n', encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert load_config(environment={}).url == url
+
+
+def test_a_file_is_seen_from_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is one from pyproject.toml."""
+    text = '[tool.uow]\nurl = "sqlite:///x.db?mode=ro"\n'
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert load_config(environment={}).url == f"sqlite:///{tmp_path.resolve()}/x.db?mode=ro"
