@@ -281,7 +281,8 @@ def test_programs() -> None:
         with pytest.raises(QueryError, match=r"\$where, which the server runs.*Where\("):
             sent(given)
     for name in ("$function", "$accumulator"):
-        for computed in ({name: {}}, {"$eq": [{"$not": [{name: {"lang": "js"}}]}, 1]}):
+        asked: list[Any] = [{name: {}}, {"$eq": [{"$not": [{name: {"lang": "js"}}]}, 1]}]
+        for computed in asked:
             for test in ({"$expr": computed}, {"$or": [{"name": "x"}, {"$expr": computed}]}):
                 with pytest.raises(QueryError, match=rf"\{name}, which the server runs.*aggregate"):
                     sent(test)

@@ -61,7 +61,7 @@ def test_misfit(model: Any, has_others: bool, count: int) -> None:
     mapper = mapper_of(model)
     codec = Codecs(dialect_for("mongodb")).of(mapper)
     keys = range(count) if model is Numbered else [ObjectId() for _ in range(count)]
-    rows = [{"_id": key, "kind": "good"} for key in keys]
+    rows: list[Any] = [{"_id": key, "kind": "good"} for key in keys]
     rows[count // 2]["kind"] = "bad"
     identity, other = new_identity_map(mapper), object()
     if has_others:
