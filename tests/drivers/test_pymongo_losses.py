@@ -9,7 +9,14 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.mongodb import Recorder, database_of, fail_point, is_quiet
+from tests.support.mongodb import (
+    LEAVES_SOCKETS,
+    Recorder,
+    collected,
+    database_of,
+    fail_point,
+    is_quiet,
+)
 from uow.database import Database
 from uow.drivers._pymongo_connection import MongoDBConnection
 from uow.drivers._pymongo_driver import MongoDBDriver
@@ -27,7 +34,9 @@ from uow.operations import BulkWrite, Find
 from uow.session.channel import Channel
 from uow.session.stored_tokens import new_token
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("collected"), LEAVES_SOCKETS]
+
+__all__ = ["collected"]
 
 WRITE = TransactionOptions()
 ALL = Find("people", {}, sort=[("_id", 1)])
