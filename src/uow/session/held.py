@@ -4,7 +4,7 @@ A task of its own costs the event loop of asyncio two turns more, a tenth of a s
 Most of the time nothing happens that it would be needed for: the answer comes, and nobody was
 cancelled meanwhile. So the first step is made at once, and what it waits for is waited for by
 proxy: a cancellation of the waiting task then reaches the proxy, and not what the coroutine waits
-for. Only after that, or where more than one answer is needed, does a task take over.
+for. Only after that, for an error, or where more than one answer is needed, a task takes over.
 
 What makes this work is how a task treats what a coroutine yields to it: anything that has
 `_asyncio_future_blocking`, `add_done_callback` and `cancel` is a future to it (asyncio's own
