@@ -23,7 +23,7 @@ IMPORTS = [found for name, path in MODULES.items() for found in imports_of(name,
 # on a lower line; units of one line are strangers to each other.
 CORE: list[set[str]] = [
     {"errors"},
-    {"types", "statement", "url", "keys", "config"},
+    {"types", "statement", "url", "keys", "config", "allowed"},
     {"operations", "values"},
     {"expressions"},
     {"mapping"},

@@ -18,6 +18,7 @@ from uow.drivers._options import (
     as_seconds,
     as_text,
     as_truth,
+    as_whole,
     converted,
     is_this_machine,
     one_of,
@@ -38,13 +39,6 @@ def _milliseconds(name: str, value: Any) -> int:
     seconds = as_seconds(name, value)
     # The server takes 0 for "never", which what was asked for is not.
     return max(1, round(seconds * 1000)) if seconds else 0
-
-
-def _whole(name: str, value: Any) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit()):
-        raise ValidationError(f"{name} is a whole number of at least 0")
-    return int(text)
 
 
 def _without(feature: str) -> Callable[[str, Any], str]:
@@ -278,12 +272,12 @@ _CONVERTERS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "statement_timeout": _milliseconds,
     "lock_timeout": _milliseconds,
     "idle_in_transaction_session_timeout": _milliseconds,
-    "statement_cache_size": _whole,
+    "statement_cache_size": as_whole(0),
     "target_session_attrs": one_of(*ATTRIBUTES),
     "keepalives": as_truth,
     "keepalives_idle": as_seconds,
     "keepalives_interval": as_seconds,
-    "keepalives_count": _whole,
+    "keepalives_count": as_whole(0),
     "client_encoding": _utf8,
     "channel_binding": _without("channel binding"),
     "gssencmode": _without("encryption by GSSAPI"),

@@ -15,6 +15,7 @@ from uow.drivers._options import (
     as_positive,
     as_text,
     as_truth,
+    as_whole,
     converted,
     is_this_machine,
     one_of,
@@ -41,15 +42,8 @@ def _whole_seconds(name: str, value: Any) -> int:
     return int(seconds)
 
 
-def _whole(name: str, value: Any) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise ValidationError(f"{name} is a whole number of at least 1")
-    return int(text)
-
-
 def _port(name: str, value: Any) -> int:
-    port = _whole(name, value)
+    port = as_whole(1)(name, value)
     if port > 65535:
         raise ValidationError(f"{name} is a number from 1 to 65535")
     return port
@@ -193,7 +187,7 @@ _CONVERTERS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "statement_timeout": as_positive,
     "lock_timeout": _whole_seconds,
     "isolation": _isolation,
-    "statement_cache_size": _whole,
+    "statement_cache_size": as_whole(1),
     "sslmode": one_of(*TLS_MODES),
     "insecure_tls": as_truth,
     "sslrootcert": as_path,

@@ -6,7 +6,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, TypeAlias
 
 from uow.errors import ValidationError
@@ -20,6 +20,7 @@ __all__ = [
     "as_seconds",
     "as_text",
     "as_truth",
+    "as_whole",
     "converted",
     "is_this_machine",
     "one_of",
@@ -33,12 +34,16 @@ Converter: TypeAlias = Callable[[str, Any], Any]
 """Takes an option's name and what was given for it. Raises ValidationError, without the value."""
 
 _DURATION: Final = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>us|ms|s|min|h|d)?")
+LONGEST: Final = (2**31 - 1) // 1000
+"""Seconds: SQLite and PostgreSQL count milliseconds in 32 bits."""
+
 _SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def as_text(name: str, value: Any) -> str:
-    """Take a text."""
-    text = str(value)
+    """Take a text, a number or a path. None is no text: a variable that was not set, perhaps."""
+    is_text = isinstance(value, (str, int, PurePath)) and not isinstance(value, bool)
+    text = str(value) if is_text else ""
     if not text or "\0" in text:
         raise ValidationError(f"{name} is a text that is not empty and holds no NUL")
     return text
@@ -51,10 +56,15 @@ def as_path(name: str, value: Any) -> str:
 
 def as_seconds(name: str, value: Any) -> float:
     """Take a number of seconds, or one with a unit."""
+    if type(value) in (int, float) and 0 <= value <= LONGEST:
+        return float(value)
     found = _DURATION.fullmatch(str(value).strip())
     if found is None:
         raise ValidationError(f"{name} is a number of seconds, or one with a unit, as in 500ms")
-    return float(found["number"]) * _SECONDS[found["unit"] or "s"]
+    seconds = float(found["number"]) * _SECONDS[found["unit"] or "s"]
+    if seconds > LONGEST:
+        raise ValidationError(f"{name} is at most {LONGEST} seconds")
+    return seconds
 
 
 def as_positive(name: str, value: Any) -> float:
@@ -63,6 +73,18 @@ def as_positive(name: str, value: Any) -> float:
     if not seconds > 0:
         raise ValidationError(f"{name} is more than 0")
     return seconds
+
+
+def as_whole(least: int) -> Callable[[str, Any], int]:
+    """Take a whole number from one on."""
+
+    def convert(name: str, value: Any) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and int(text) >= least):
+            raise ValidationError(f"{name} is a whole number of at least {least}")
+        return int(text)
+
+    return convert
 
 
 def as_truth(name: str, value: Any) -> bool:
@@ -74,19 +96,22 @@ def as_truth(name: str, value: Any) -> bool:
     return found
 
 
-def as_password(_name: str, value: Any) -> Any:
-    """Take a password, or what gives one."""
-    return value if callable(value) else str(value)
+def as_password(name: str, value: Any) -> Any:
+    """Take a password, or what gives one; None where there is none."""
+    if value is None or callable(value) or isinstance(value, str):
+        return value
+    raise ValidationError(f"{name} is a text, or a function that gives one")
 
 
 def one_of(*allowed: str) -> Callable[[str, Any], str]:
-    """Take one of some words."""
+    """Take one of some words, in any case; it is given back as it stands here."""
+    known = {word.lower(): word for word in allowed}
 
     def convert(name: str, value: Any) -> str:
-        text = str(value).lower().replace("_", "-")
-        if text not in allowed:
+        found = known.get(str(value).lower().replace("_", "-"))
+        if found is None:
             raise ValidationError(f"{name} is one of {', '.join(allowed)}")
-        return text
+        return found
 
     return convert
 

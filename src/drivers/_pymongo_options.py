@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
+from pymongo.common import VALIDATORS, validate
+from pymongo.errors import PyMongoError
 
 from uow.drivers._options import as_positive, as_text, as_truth, is_this_machine
 from uow.errors import ValidationError
@@ -93,6 +95,7 @@ class MongoDBOptions:
         known = _lowered(query) | _lowered(keywords)
         _check_concern(known, weak=bool(ours.get("weak_writes")))
         keywords |= _tls(url, known, is_srv=is_srv, insecure=bool(ours.get("insecure_tls")))
+        _check_by_client(query, keywords)
         for name, value in _DEFAULTS.items():
             if name.lower() not in known:
                 keywords[name] = value
@@ -134,6 +137,21 @@ def _check_concern(known: Mapping[str, Any], *, weak: bool) -> None:
             " fails: leave it out, or say weak_writes=true (a transaction is always committed on a"
             " majority of the servers)"
         )
+
+
+def _check_by_client(query: Mapping[str, Any], keywords: Mapping[str, Any]) -> None:
+    """Refuse what PyMongo refuses when it is first used, or leaves out with a warning.
+
+    A name that it does not know is one of another client's where it stands in a URL, which many
+    programs may share; the client warns of it.
+    """
+    for name, value in (*query.items(), *keywords.items()):
+        if name in query and name.lower() not in VALIDATORS:
+            continue
+        try:
+            validate(name, value)
+        except (PyMongoError, OSError, TypeError, ValueError) as error:
+            raise ValidationError(f"MongoDB: {name} is refused: {error}") from error
 
 
 def _tls(url: URL, known: Mapping[str, Any], *, is_srv: bool, insecure: bool) -> dict[str, Any]:

@@ -78,6 +78,7 @@ from uow.drivers._faults import (
     RollBack,
     size_of,
 )
+from uow.drivers._options import as_seconds, converted
 from uow.drivers._sqlite_errors import error_for_code, error_for_value
 from uow.drivers._sqlite_text import (
     Effect,
@@ -690,13 +691,8 @@ def create(url: URL, options: Mapping[str, Any]) -> MemoryDriver:
         options: `busy_timeout`, in seconds.
 
     Raises:
-        ValidationError: an option is unknown.
+        ValidationError: an option is unknown, or no number of seconds.
     """
-    given = {**url.query, **options}
-    unknown = sorted(set(given) - {"busy_timeout"})
-    if unknown:
-        raise ValidationError(
-            f"memory:// has no option {', '.join(unknown)}; there is busy_timeout"
-        )
+    given = converted("memory://", {**url.query, **options}, {}, {"busy_timeout": as_seconds})
     name = url.host or url.database
-    return MemoryDriver(name, busy_timeout=float(given.get("busy_timeout", 5.0)))
+    return MemoryDriver(name, busy_timeout=given.get("busy_timeout", 5.0))

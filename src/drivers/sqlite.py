@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, final
@@ -28,6 +28,7 @@ from uow.dialects._sqlite_functions import (
     SQLITE_FUNCTIONS,
 )
 from uow.dialects.base import Dialect, dialect_for
+from uow.drivers._options import Converter, as_seconds, as_truth, as_whole, converted, one_of
 from uow.drivers._sqlite_connection import SQLiteConnection
 from uow.drivers._sqlite_errors import error_for_code
 from uow.drivers._sqlite_handle import Handle, code_of
@@ -46,43 +47,12 @@ STATEMENTS_KEPT: Final = 256
 _MEMORY_NAMES: Final = itertools.count(1)
 
 
-def _positive(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if not number >= 0:
-        raise ValidationError(f"{name} is a number of at least 0")
-    return number
-
-
-def _whole(name: str, value: Any) -> int:
-    return int(_positive(name, value))
-
-
-def _truth(name: str, value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    found = known.get(str(value).lower())
-    if found is None:
-        raise ValidationError(f"{name} is true or false")
-    return found
-
-
-def _one_of(*allowed: str) -> Callable[[str, Any], str]:
-    def convert(name: str, value: Any) -> str:
-        if str(value).upper() not in allowed:
-            raise ValidationError(f"{name} is one of {', '.join(allowed)}")
-        return str(value).upper()
-
-    return convert
-
-
 @attrs.frozen(kw_only=True)
 class SQLiteOptions:
     """What can be asked of the driver, by keyword or in the query of the URL.
 
     Attributes:
-        busy_timeout: seconds to wait for another connection's lock.
+        busy_timeout: seconds to wait for another connection's lock, or with a unit: `500ms`.
         synchronous: when SQLite waits for the disk. FULL: a commit that was reported survives a
             loss of power. NORMAL: it survives the end of the process.
         journal_mode: WAL, or the older journals, under which readers and the writer wait for
@@ -108,22 +78,17 @@ class SQLiteOptions:
         Raises:
             ValidationError: a name is unknown, or a value does not fit.
         """
-        unknown = sorted(set(given) - set(_CONVERTERS))
-        if unknown:
-            raise ValidationError(
-                f"SQLite has no option {', '.join(unknown)}; there are {', '.join(_CONVERTERS)}"
-            )
-        return SQLiteOptions(**{name: _CONVERTERS[name](name, given[name]) for name in given})
+        return SQLiteOptions(**converted("SQLite", given, {}, _CONVERTERS))
 
 
-_CONVERTERS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "busy_timeout": _positive,
-    "synchronous": _one_of("OFF", "NORMAL", "FULL", "EXTRA"),
-    "journal_mode": _one_of("WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY"),
-    "mode": _one_of("RWC", "RW", "RO"),
-    "inline": _truth,
-    "cache_size": _whole,
-    "mmap_size": _whole,
+_CONVERTERS: Final[dict[str, Converter]] = {
+    "busy_timeout": as_seconds,
+    "synchronous": one_of("OFF", "NORMAL", "FULL", "EXTRA"),
+    "journal_mode": one_of("WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY"),
+    "mode": one_of("RWC", "RW", "RO"),
+    "inline": as_truth,
+    "cache_size": as_whole(0),
+    "mmap_size": as_whole(0),
 }
 
 _FLAGS: Final = {

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
 from importlib.metadata import entry_points
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
 import anyio
 
+from uow.allowed import FLAG, SECONDS, SOME_SECONDS, Allowed, check_settings, whole
 from uow.drivers.base import ChecksPositions, Connection, Driver, DriverFactory, Positioned
 from uow.errors import (
     DriverError,
@@ -62,6 +63,24 @@ _EXTRAS: Final = {
 DEFAULT_POOL_MAX: Final = 10
 
 DEFAULT_POOL_WAITERS: Final = 10_000
+
+_ALLOWED: Final[Mapping[str, Allowed]] = MappingProxyType(
+    {
+        "default": FLAG,
+        "pool_min": whole("of connections", 0),
+        "pool_max": whole("of connections", 0).or_none(),
+        "pool_timeout": SECONDS,
+        "pool_lifetime": SECONDS,
+        "pool_idle_check": SECONDS,
+        "pool_waiters": whole("of tasks", 0).or_none(),
+        "replica_timeout": SOME_SECONDS,
+        "replica_wait": SECONDS,
+        "commit_timeout": SOME_SECONDS,
+        "cleanup_timeout": SOME_SECONDS,
+        "atomic": FLAG,
+    }
+)
+"""What each argument of `Database` may be; drivers look at theirs themselves."""
 
 
 @final
@@ -125,22 +144,28 @@ class Database:
         atomic: bool = True,
         **options: Any,
     ) -> None:
-        _check_seconds(
-            pool_timeout=pool_timeout,
-            pool_lifetime=pool_lifetime,
-            pool_idle_check=pool_idle_check,
-            replica_timeout=replica_timeout,
-            replica_wait=replica_wait,
-            commit_timeout=commit_timeout,
-            cleanup_timeout=cleanup_timeout,
-        )
+        given: dict[str, object] = {
+            "default": default,
+            "pool_min": pool_min,
+            "pool_max": pool_max,
+            "pool_timeout": pool_timeout,
+            "pool_lifetime": pool_lifetime,
+            "pool_idle_check": pool_idle_check,
+            "pool_waiters": pool_waiters,
+            "replica_timeout": replica_timeout,
+            "replica_wait": replica_wait,
+            "commit_timeout": commit_timeout,
+            "cleanup_timeout": cleanup_timeout,
+            "atomic": atomic,
+        }
+        check_settings("Database: ", given, _ALLOWED, ValidationError)
         self.url = parse_url(url)
         self.commit_timeout = commit_timeout
         self.cleanup_timeout = cleanup_timeout
         self.observers: list[Callable[[Sendable | str], None]] = []
         self.kept: dict[Any, Any] = {}
-        given = options.pop("_driver", None)
-        self.driver: Driver = given or _driver_factory(self.url.scheme)(self.url, options)
+        driver = options.pop("_driver", None)
+        self.driver: Driver = driver or _driver_factory(self.url.scheme)(self.url, options)
         self.atomic = atomic
         if not atomic and not self.dialect.capabilities.documents:
             raise ValidationError(
@@ -149,8 +174,6 @@ class Database:
             )
         self._is_default = default
         min_size, max_size = _sizes(pool_min, pool_max, self.driver.max_connections)
-        if pool_waiters is not None and (type(pool_waiters) is not int or pool_waiters < 0):
-            raise ValidationError("pool_waiters is a number of tasks, or None for no limit")
 
         def pool_of(driver: Driver, url: URL, answer_timeout: float | None) -> Pool:
             return Pool(
@@ -439,14 +462,6 @@ def default_database() -> Database:
     return _defaults[-1]
 
 
-def _check_seconds(**given: Any) -> None:
-    """Refuse what is no length of time."""
-    for name, value in given.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (is_number and value >= 0):  # which a NaN is not
-            raise ValidationError(f"{name} is a number of seconds, not negative")
-
-
 def _sizes(least: int, most: int | None, limit: int | None) -> tuple[int, int]:
     """Give the least and the greatest size of a pool, within what the store allows.
 
@@ -454,13 +469,11 @@ def _sizes(least: int, most: int | None, limit: int | None) -> tuple[int, int]:
     exceeds the store's limit is no error.
     """
     most = DEFAULT_POOL_MAX if most is None else most
-    if type(least) is not int or type(most) is not int:
-        raise ValidationError("pool_min and pool_max are numbers of connections")
     if limit is not None:
         least, most = min(least, limit), min(most, limit)
-    if most < 1 or least < 0 or least > most:
+    if most < 1 or least > most:
         raise ValidationError(
-            f"pool_min={least} and pool_max={most} do not fit: 0 <= pool_min <= pool_max,"
+            f"Database: pool_min={least} and pool_max={most} do not fit: pool_min <= pool_max,"
             " and at least one connection"
         )
     return least, most

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
+from uow.allowed import (
+    FLAG,
+    NON_EMPTY_TEXT,
+    Allowed,
+    check_settings,
+    instance_of,
+    list_of,
+    mapping_of,
+    one_of,
+    time_span,
+    whole,
+)
 from uow.errors import MappingError
 from uow.mapping.registry import Registry, registry_in_use
 from uow.mapping.settings import Settings, inherited_values
-from uow.mapping.timeseries import TimeSeriesConfig
+from uow.mapping.timeseries import TimeSeriesConfig, check_timeseries
 from uow.mapping.validation import DocumentValidation, read_validation
 
 if TYPE_CHECKING:
@@ -20,54 +31,69 @@ if TYPE_CHECKING:
 
 __all__ = ["DocumentSettings", "read_document_settings"]
 
-_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = MappingProxyType(
+_NAMES: Final = list_of("field names", lambda name: isinstance(name, str))
+
+_DEPTH: Final = whole("of levels", 0)
+
+_ALLOWED: Final[Mapping[str, Allowed]] = MappingProxyType(
     {
-        "abstract": bool,
-        "bson_encoders": Mapping,
-        "cache_capacity": int,
-        "cache_expiration_time": timedelta,
-        "class_id": str,
-        "class_id_value": str,
-        "indexes": (list, tuple),
-        "is_root": bool,
-        "keep_nulls": bool,
-        "max_nesting_depth": int,
-        "max_nesting_depths_per_field": Mapping,
-        "name": str,
-        "pipeline": (list, tuple),
-        "registry": Registry,
-        "state_management_replace_objects": bool,
-        "state_management_save_previous": bool,
-        "timeseries": TimeSeriesConfig,
-        "use_cache": bool,
-        "use_revision": bool,
-        "use_state_management": bool,
-        "validate_on_save": bool,
-        "validation_action": str,
-        "validation_level": str,
-        "validator": Mapping,
+        "abstract": FLAG,
+        "action_conflict_resolution": one_of(
+            "UPDATE_WINS", "ACTION_WINS", "ACTION_OVERRIDE", "RAISE"
+        ),
+        "bson_encoders": mapping_of(
+            "classes to functions", lambda key: isinstance(key, type), callable
+        ),
+        "cache_capacity": whole("of answers", 0),
+        "cache_expiration_time": time_span(),
+        "class_id": Allowed(
+            "a str that can name a field",
+            lambda value: NON_EMPTY_TEXT.holds(value) and not set(value) & set("$.\0"),
+        ),
+        "class_id_value": NON_EMPTY_TEXT,
+        "indexes": instance_of(list, tuple),
+        "is_root": FLAG,
+        "keep_nulls": FLAG,
+        "lazy_parsing": FLAG,
+        "max_nesting_depth": _DEPTH,
+        "max_nesting_depths_per_field": mapping_of(
+            f"names of fields, each to {_DEPTH.text}",
+            lambda key: isinstance(key, str),
+            _DEPTH.holds,
+        ),
+        "merge_indexes": FLAG,
+        "name": NON_EMPTY_TEXT,
+        "pipeline": list_of("stages", lambda stage: isinstance(stage, Mapping)),
+        "primary_key": Allowed(
+            "a field name or a list of them",
+            lambda value: isinstance(value, str) or _NAMES.holds(value),
+        ),
+        "registry": instance_of(Registry),
+        "single_root_inheritance": FLAG,
+        "source": Allowed(
+            "a document class, or the name of a collection",
+            lambda value: isinstance(value, type) or NON_EMPTY_TEXT.holds(value),
+        ),
+        "state_management_replace_objects": FLAG,
+        "state_management_save_previous": FLAG,
+        "timeseries": instance_of(TimeSeriesConfig),
+        "use_cache": FLAG,
+        "use_revision": FLAG,
+        "use_state_management": FLAG,
+        "validate_on_save": FLAG,
+        "validator": instance_of(Mapping),
     }
 )
-"""The settings with a meaning here, and what each must be."""
+"""What each setting may be that is not None."""
 
 _CARRIED: Final = frozenset(
-    {
-        "action_conflict_resolution",
-        "lazy_parsing",
-        "merge_indexes",
-        "primary_key",
-        "projection",
-        "pymongo_collection",
-        "pymongo_db",
-        "single_root_inheritance",
-        "source",
-        "union_doc",
-        "union_doc_alias",
-    }
+    {"projection", "pymongo_collection", "pymongo_db", "union_doc", "union_doc_alias"}
 )
 """Settings that are kept for whoever asks for them in `options`."""
 
-KNOWN: Final = frozenset(_KINDS) | _CARRIED
+_VALIDATION: Final = ("validator", "validation_level", "validation_action")
+
+KNOWN: Final = frozenset(_ALLOWED) | frozenset(_VALIDATION) | _CARRIED
 
 Encoders = Mapping[type, Callable[[Any], Any]]
 
@@ -128,9 +154,6 @@ _OF_ONE_CLASS: Final = frozenset({"abstract", "class_id_value", "is_root", "name
 """Settings of a class that those below it do not have."""
 
 
-_VALIDATION: Final = ("validator", "validation_level", "validation_action")
-
-
 def read_document_settings(
     class_name: str,
     namespace: Mapping[str, Any],
@@ -170,13 +193,11 @@ def read_document_settings(
         raise MappingError(
             f"{class_name}.Settings.name: its documents are in the collection of {parent.root.name}"
         )
-    for name, kind in _KINDS.items():
-        value = values.get(name)
-        if value is not None and not isinstance(value, kind):
-            raise MappingError(
-                f"{class_name}.Settings.{name} must be {_names_of(kind)}, "
-                f"got {type(value).__name__}"
-            )
+    where = f"{class_name}.Settings."
+    given = {name: value for name, value in values.items() if value is not None}
+    check_settings(where, given, _ALLOWED, MappingError)
+    if "timeseries" in given:
+        check_timeseries(f"{where}timeseries.", given["timeseries"])
     said = [name for name in _VALIDATION if own.get(name) not in (None, values_above.get(name))]
     if shares and parent is not None and said:
         raise MappingError(
@@ -220,8 +241,3 @@ def check_collection_name(class_name: str, name: str) -> None:
     """
     if not name or "$" in name or "\0" in name or name.startswith("system."):
         raise MappingError(f"{class_name}.Settings.name {name!r} cannot name a collection")
-
-
-def _names_of(kind: type | tuple[type, ...]) -> str:
-    kinds = kind if isinstance(kind, tuple) else (kind,)
-    return "a " + " or ".join(one.__name__ for one in kinds)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
+from uow.allowed import FLAG, NON_EMPTY_TEXT, Allowed, check_settings, instance_of, one_of
 from uow.errors import MappingError
 from uow.mapping.registry import Registry, default_registry
 
@@ -191,16 +193,21 @@ def _own_values(
     return values
 
 
-def _checked(class_name: str, values: Mapping[str, Any], *, is_child: bool) -> Settings:
-    def wrong(name: str, expected: str) -> NoReturn:
-        kind = type(values[name]).__name__
-        raise MappingError(f"{class_name}.Settings.{name} must be {expected}, got {kind}")
+_ALLOWED: Final[Mapping[str, Allowed]] = MappingProxyType(
+    {
+        "abstract": FLAG,
+        "comment": instance_of(str).or_none(),
+        "discriminator": Allowed("the name of a field", NON_EMPTY_TEXT.holds).or_none(),
+        "inheritance": one_of(*_KINDS).or_none(),
+        "registry": instance_of(Registry).or_none(),
+    }
+)
+"""What settings of one value may be, but for names, which are a matter of stores."""
 
+
+def _checked(class_name: str, values: Mapping[str, Any], *, is_child: bool) -> Settings:
+    check_settings(f"{class_name}.Settings.", values, _ALLOWED, MappingError)
     kind = values.get("inheritance")
-    if kind is not None and kind not in _KINDS:
-        raise MappingError(
-            f"{class_name}.Settings.inheritance is one of {', '.join(map(repr, _KINDS))}"
-        )
     for name in ("discriminator", "discriminator_value"):
         if values.get(name) is None or is_child:
             continue
@@ -208,18 +215,10 @@ def _checked(class_name: str, values: Mapping[str, Any], *, is_child: bool) -> S
             raise MappingError(
                 f"{class_name}.Settings.{name} needs inheritance= 'joined' or 'single'"
             )
-    if not isinstance(values.get("discriminator"), str | None):
-        wrong("discriminator", "the name of a field")
     for name in ("name", "schema"):
         if values.get(name) is not None:
             check_identifier(values[name], f"{class_name}.Settings.{name}")
-    if not isinstance(values.get("abstract", False), bool):
-        wrong("abstract", "a bool")
-    if not isinstance(values.get("comment"), str | None):
-        wrong("comment", "a str")
     registry = values.get("registry")
-    if not isinstance(registry, Registry | None):
-        wrong("registry", "a Registry")
     return Settings(
         name=values.get("name") or snake_case(class_name),
         abstract=values.get("abstract", False),
@@ -385,3 +384,5 @@ def _check_kinds(
                 f"{class_name}.Settings.{setting}: {key!r} must be a {kind.__name__}, "
                 f"got {type(entry[key]).__name__}"
             )
+        if entry.get(key) == "":
+            raise MappingError(f"{class_name}.Settings.{setting}: {key!r} is empty")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 
-__all__ = ["Granularity", "TimeSeriesConfig"]
+from uow.allowed import NON_EMPTY_TEXT, Allowed, check_settings, one_of, whole
+from uow.errors import MappingError
+
+__all__ = ["Granularity", "TimeSeriesConfig", "check_timeseries"]
 
 
 class Granularity(StrEnum):
@@ -61,3 +66,26 @@ class TimeSeriesConfig:
     def build_query(self, collection_name: str) -> dict[str, Any]:
         """What makes the collection: its name and the options, as PyMongo's call takes them."""
         return {"name": collection_name, **self.options()}
+
+
+_ALLOWED: Final[Mapping[str, Allowed]] = MappingProxyType(
+    {
+        "time_field": NON_EMPTY_TEXT,
+        "meta_field": NON_EMPTY_TEXT,
+        "granularity": one_of(*Granularity),
+        "bucket_max_span_seconds": whole("of seconds", 1),
+        "bucket_rounding_seconds": whole("of seconds", 1),
+        "expire_after_seconds": whole("of seconds", 0),
+    }
+)
+
+
+def check_timeseries(where: str, config: TimeSeriesConfig) -> None:
+    """Refuse what cannot be said of measurements.
+
+    Raises:
+        MappingError: a value is none of its kind.
+    """
+    given = attrs.asdict(config, recurse=False)
+    needed = {name: value for name, value in given.items() if value is not None}
+    check_settings(where, {"time_field": config.time_field, **needed}, _ALLOWED, MappingError)

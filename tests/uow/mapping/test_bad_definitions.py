@@ -225,7 +225,11 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("abstract of no bool", {"abstract": 1}, "Bad.Settings.abstract must be a bool"),
     ("comment of no text", {"comment": 1}, "Bad.Settings.comment must be a str"),
     ("registry of no registry", {"registry": {}}, "Bad.Settings.registry must be a Registry"),
-    ("inheritance", {"inheritance": "table"}, "is one of 'concrete', 'joined', 'single'"),
+    (
+        "inheritance",
+        {"inheritance": "table"},
+        "inheritance must be one of 'concrete', 'joined', 'single', got 'table'",
+    ),
     ("single without discriminator", {"inheritance": "single"}, "needs a discriminator"),
     (
         "concrete with discriminator",
