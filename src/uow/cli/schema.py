@@ -16,7 +16,7 @@ from uow.cli.pictures import png
 from uow.errors import ValidationError
 from uow.mapping.registry import default_registry
 from uow.schema.collections import CollectionDef, inspect_collections
-from uow.schema.description import Schema
+from uow.schema.description import IndexDef, IndexPartDef, Schema, TableDef
 from uow.schema.diagram import mermaid
 from uow.schema.diagram_svg import svg
 from uow.schema.live import apply_schema, describe_models, inspect_schema
@@ -29,6 +29,7 @@ schema = App(name="schema", help="Make, compare, read and draw what a database h
 
 Flag = Annotated[bool, Parameter(negative="")]
 Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
+File = Annotated[Path | None, Parameter(alias="-o")]
 
 
 @schema.command
@@ -125,22 +126,25 @@ def diff(
 def inspect(
     *,
     as_models: Flag = False,
-    output: Path | None = None,
+    output: File = None,
+    force: Flag = False,
     common: Common | None = None,
 ) -> int:
-    """Read what a database has: its tables, or a module of models for them.
+    """Read what a database has: its tables and their indexes, or a module of models for them.
 
     For example: `uow schema inspect --as-models --output shop/models.py`.
 
     Args:
         as_models: Write Python: a class for each table.
-        output: Into which file; it must not be there.
+        output: Into which file; one that is there is left alone.
+        force: With --output: write over a file that is there.
         common: Options of every command.
     """
 
     async def work(task: Task) -> int:
         if output is not None and not as_models:
             raise ValidationError("--output goes with --as-models")
+        _check_force(output, force=force)
         async with task.database() as database:
             if database.dialect.capabilities.documents:
                 if as_models:
@@ -153,19 +157,9 @@ def inspect(
             found = await inspect_schema(database)
             definitions = database.dialect.definitions
         if as_models:
-            _give(task, models_text(found, definitions), output)
+            _give(task, models_text(found, definitions), output, force=force)
             return Code.DONE
-        rows = [
-            [
-                str(table.name),
-                column.name,
-                column.type,
-                "" if column.nullable else "not null",
-                "key" if table.key is not None and column.name in table.key.columns else "",
-            ]
-            for table in found.tables
-            for column in table.columns
-        ]
+        rows = [row for table in found.tables for row in _rows_of(table)]
         task.output.grid(["table", "column", "type", "", ""], rows)
         task.output.result(_described(found))
         return Code.DONE
@@ -179,7 +173,8 @@ def diagram(
     models: Names = None,
     database: Flag = False,
     format: Literal["mermaid", "svg", "png"] | None = None,  # noqa: A002 - what the option is called
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: File = None,
+    force: Flag = False,
     common: Common | None = None,
 ) -> int:
     """Draw tables and what refers to what: as Mermaid, SVG or PNG.
@@ -191,11 +186,13 @@ def diagram(
         database: Draw what the database has, not the models.
         format: mermaid, svg or png (which needs the extra `diagram`); what the file is called if it
             is not given.
-        output: Into which file; it must not be there.
+        output: Into which file; one that is there is left alone.
+        force: With --output: write over a file that is there.
         common: Options of every command.
     """
 
     async def work(task: Task) -> int:
+        _check_force(output, force=force)
         kind = format or _FORMATS.get("" if output is None else output.suffix.lower(), "mermaid")
         if kind == "png" and output is None:
             raise ValidationError("a PNG is no text: say into which file with --output")
@@ -211,13 +208,53 @@ def diagram(
             content: str | bytes = png(found)
         else:
             content = mermaid(found) if kind == "mermaid" else svg(found)
-        _give(task, content, output)
+        _give(task, content, output, force=force)
         return Code.DONE
 
     return run(common, work)
 
 
 _FORMATS: Final = {".svg": "svg", ".png": "png"}
+
+
+def _rows_of(table: TableDef) -> list[list[str]]:
+    """A table for people: its columns, then what else rows are found by."""
+    key = () if table.key is None else table.key.columns
+    rows = [
+        [
+            str(table.name),
+            column.name,
+            column.type,
+            "" if column.nullable else "not null",
+            "key" if column.name in key else "",
+        ]
+        for column in table.columns
+    ]
+    for unique in table.uniques:
+        rows.append(["", f"unique {unique.name}", ", ".join(unique.columns), "", ""])
+    for index in table.indexes:
+        kind = "unique" if index.unique else ""
+        rows.append(["", f"index {index.name}", _index_text(index), kind, index.method or ""])
+    return rows
+
+
+def _index_text(index: IndexDef) -> str:
+    """What an index is over, and of which rows."""
+    texts = [", ".join(map(_part_text, index.parts))]
+    if index.include:
+        texts.append(f"include {', '.join(index.include)}")
+    if index.where is not None:
+        texts.append(f"where {index.where}")
+    return " ".join(texts)
+
+
+def _part_text(part: IndexPartDef) -> str:
+    said = part.column or part.expression or ""
+    words = [f"{said}({part.length})" if part.length is not None else said]
+    words.append("" if part.collation is None else f"collate {part.collation}")
+    words += [part.opclass or "", "desc" if part.descending else ""]
+    words.append("" if part.nulls is None else f"nulls {part.nulls.lower()}")
+    return " ".join(filter(None, words))
 
 
 def _show_collections(task: Task, found: Sequence[CollectionDef]) -> None:
@@ -236,8 +273,17 @@ def _show_collections(task: Task, found: Sequence[CollectionDef]) -> None:
     task.output.result(json.loads(json.dumps({"collections": collections}, default=repr)))
 
 
-def _give(task: Task, content: str | bytes, output: Path | None) -> None:
-    """Write a text or a picture into a file that is not there, or show the text."""
+def _check_force(output: Path | None, *, force: bool) -> None:
+    if force and output is None:
+        raise ValidationError("--force goes with --output")
+
+
+def _give(task: Task, content: str | bytes, output: Path | None, *, force: bool) -> None:
+    """Write a text or a picture into a file, or show the text.
+
+    Raises:
+        ValidationError: the file cannot be written, or is there and nobody said that it may go.
+    """
     if output is None:
         text = str(content)
         if task.output.as_json:
@@ -246,8 +292,13 @@ def _give(task: Task, content: str | bytes, output: Path | None) -> None:
             task.output.text(text)
         return
     try:
-        with output.open("xb") as file:
+        with output.open("wb" if force else "xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
+    except FileExistsError as error:
+        raise ValidationError(
+            f"{output} cannot be written: it is there already; name another file, or say --force"
+            " to write over it"
+        ) from error
     except OSError as error:
         raise ValidationError(f"{output} cannot be written: {error.strerror}") from error
     task.output.say(str(output))
@@ -279,8 +330,20 @@ def _described(found: Schema) -> dict[str, Any]:
                     }
                     for key in table.foreign_keys
                 ],
+                "uniques": [
+                    {"name": unique.name, "columns": list(unique.columns)}
+                    for unique in table.uniques
+                ],
                 "indexes": [
-                    {"name": index.name, "unique": index.unique} for index in table.indexes
+                    {
+                        "name": index.name,
+                        "unique": index.unique,
+                        "parts": list(map(_part_text, index.parts)),
+                        "include": list(index.include),
+                        "where": index.where,
+                        "method": index.method,
+                    }
+                    for index in table.indexes
                 ],
             }
             for table in found.tables

@@ -142,14 +142,61 @@ def test_reading_and_drawing(project: Path, uow: Program) -> None:
     assert uow("schema", "diff", "--models", "shop_read", "--check").code == 0
     there = uow("schema", "inspect", "--as-models", "--output", "shop_read.py")
     assert (there.code, "shop_read.py cannot be written" in there.err) == (2, True)
+    assert "it is there already; name another file, or say --force" in there.err
+    assert (project / "shop_read.py").read_text(encoding="utf-8") == text
+    (project / "shop_read.py").write_text("old", encoding="utf-8")
+    assert uow("schema", "inspect", "--as-models", "-o", "shop_read.py", "--force").code == 0
+    assert (project / "shop_read.py").read_text(encoding="utf-8") == text
     assert uow("schema", "inspect", "--output", "x").code == 2
+    for command in (("inspect", "--as-models"), ("diagram",)):
+        alone = uow("schema", *command, "--force")
+        assert (alone.code, "--force goes with --output" in alone.err) == (2, True)
+    nowhere = uow("schema", "diagram", "-o", "no/such/folder.svg", "--force")
+    assert (nowhere.code, "cannot be written: No such file" in nowhere.err) == (2, True)
 
     for options in ((), ("--database",)):
         drawn = uow("schema", "diagram", *options)
         assert drawn.out.startswith("erDiagram")
         assert "customers" in drawn.out
     assert uow("schema", "diagram", "--output", "schema.mmd").code == 0
+    assert uow("schema", "diagram", "--output", "schema.mmd").code == 2
+    assert uow("schema", "diagram", "--output", "schema.mmd", "--force").code == 0
     assert (project / "schema.mmd").read_text(encoding="utf-8").startswith("erDiagram")
+
+
+def test_reading_indexes(project: Path, uow: Program) -> None:
+    """Below its columns a table shows its unique constraints and indexes, with what these are over.
+
+    As JSON they are whole.
+    """
+    run_sql(project, "CREATE TABLE items (id INTEGER PRIMARY KEY, a TEXT, b TEXT NOT NULL)")
+    run_sql(project, "CREATE UNIQUE INDEX ix_b ON items (b COLLATE NOCASE DESC, a) WHERE a > 'x'")
+    run_sql(project, "CREATE INDEX ix_low ON items (lower(a))")
+    run_sql(project, "CREATE TABLE pairs (a INT, b INT, CONSTRAINT uq_pairs UNIQUE (a, b))")
+
+    shown = [" ".join(line.split()) for line in uow("schema", "inspect").out.splitlines()]
+
+    assert shown == [
+        "table column type",
+        "items id INTEGER not null key",
+        "items a TEXT",
+        "items b TEXT not null",
+        "index ix_b b collate NOCASE desc, a where a > 'x' unique",
+        "index ix_low lower(a)",
+        "pairs a INT",
+        "pairs b INT",
+        "unique uq_pairs a, b",
+    ]
+    items, pairs = uow("schema", "inspect", "--json").json["tables"]
+    assert items["indexes"][0] == {
+        "name": "ix_b",
+        "unique": True,
+        "parts": ["b collate NOCASE desc", "a"],
+        "include": [],
+        "where": "a > 'x'",
+        "method": None,
+    }
+    assert pairs["uniques"] == [{"name": "uq_pairs", "columns": ["a", "b"]}]
 
 
 def test_pictures(project: Path, uow: Program, monkeypatch: pytest.MonkeyPatch) -> None:
