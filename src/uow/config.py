@@ -4,6 +4,7 @@
     url = "postgresql://localhost/shop"     # UOW_URL
     migrations = "migrations"               # UOW_MIGRATIONS
     models = ["shop.models"]                # UOW_MODELS, with commas
+    ignore = ["celery_*"]                   # UOW_IGNORE, with commas
     lock_timeout = 60                       # UOW_LOCK_TIMEOUT, seconds
 
 A variable wins over the file. Folders, and the file of a SQLite database, are seen from where the
@@ -29,7 +30,7 @@ DEFAULT_FOLDER: Final = "migrations"
 
 DEFAULT_LOCK_TIMEOUT: Final = 60.0
 
-_NAMES: Final = ("url", "migrations", "models", "lock_timeout")
+_NAMES: Final = ("url", "migrations", "models", "ignore", "lock_timeout")
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +41,7 @@ class Config:
         url: the database, or None. It may hold a password, so it is not shown.
         migrations: the folder with migrations.
         models: the modules that define mapped classes.
+        ignore: patterns of tables of other programs, which comparisons leave alone.
         lock_timeout: seconds a runner of migrations waits for another one.
         root: the folder of pyproject.toml, else the one that was asked about.
     """
@@ -47,6 +49,7 @@ class Config:
     url: str | None = attrs.field(default=None, repr=False)
     migrations: Path
     models: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
     root: Path
 
@@ -78,7 +81,8 @@ def load_config(
     return Config(
         url=_text(found, "url"),
         migrations=root / (_text(found, "migrations") or DEFAULT_FOLDER),
-        models=_modules(found),
+        models=_texts(found, "models", "names of modules"),
+        ignore=_texts(found, "ignore", "patterns of names of tables"),
         lock_timeout=_seconds(found),
         root=root,
     )
@@ -129,16 +133,16 @@ def _text(found: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _modules(found: Mapping[str, Any]) -> tuple[str, ...]:
-    value: Any = found.get("models", ())
+def _texts(found: Mapping[str, Any], name: str, what: str) -> tuple[str, ...]:
+    value: Any = found.get(name, ())
     if isinstance(value, str):
-        value = [name.strip() for name in value.split(",") if name.strip()]
+        value = [text.strip() for text in value.split(",") if text.strip()]
     if not isinstance(value, list | tuple):
         value = [None]
-    names = cast("list[Any]", value)
-    if not all(isinstance(name, str) and name for name in names):
-        raise ValidationError('the setting "models" of uow is a list of names of modules')
-    return tuple(names)
+    texts = cast("list[Any]", value)
+    if not all(isinstance(text, str) and text for text in texts):
+        raise ValidationError(f'the setting "{name}" of uow is a list of {what}')
+    return tuple(texts)
 
 
 def _seconds(found: Mapping[str, Any]) -> float:

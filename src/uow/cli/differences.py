@@ -30,18 +30,28 @@ __all__ = [
 ]
 
 
-async def difference(task: Task, database: Database, renames: Renames) -> Difference:
-    """Compare; somebody at a terminal is asked what only got another name."""
+async def difference(
+    task: Task, database: Database, renames: Renames, ignored: Sequence[str]
+) -> Difference:
+    """Compare; somebody at a terminal is asked what only got another name.
+
+    Args:
+        task: the command's.
+        database: what is compared with the models.
+        renames: what is known of names.
+        ignored: patterns of tables of others, besides those that the project always ignores.
+    """
+    ignore = [*task.config.ignore, *ignored]
     if database.dialect.capabilities.documents:
         known = renames if renames.tables or renames.columns else None
-        return Difference(tuple(await diff_schema(database, renames=known)))
-    found = await compare_schema(database, renames=renames)
+        return Difference(tuple(await diff_schema(database, renames=known, ignore=ignore)))
+    found = await compare_schema(database, renames=renames, ignore=ignore)
     while found.questions and task.output.is_for_a_person:
         answered = _answered(found.questions, renames)
         if answered == renames:
             break
         renames = answered
-        found = await compare_schema(database, renames=renames)
+        found = await compare_schema(database, renames=renames, ignore=ignore)
     return found
 
 

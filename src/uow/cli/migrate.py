@@ -235,6 +235,7 @@ def diff(
     *,
     models: Names = None,
     rename: Names = None,
+    ignore: Names = None,
     folder: Path | None = None,
     allow_destructive: Flag = False,
     show: Flag = False,
@@ -248,6 +249,8 @@ def diff(
         name: What it does, in a few words.
         models: Modules that define the models; `models` of [tool.uow] if it is not given.
         rename: What only got another name: table.old=new, or old=new for a table.
+        ignore: Tables of others, which are left alone: patterns such as 'celery_*'; besides
+            `ignore` of [tool.uow].
         folder: Where migrations are; `migrations` of [tool.uow] if it is not given.
         allow_destructive: Take steps that throw rows or values away.
         show: Show the text, and write no file.
@@ -260,7 +263,7 @@ def diff(
         task.load_models(models or [])
         async with task.database() as database:
             await _refuse_unfinished(database, place)
-            found = await difference(task, database, renames_of(rename or []))
+            found = await difference(task, database, renames_of(rename or []), ignore or [])
             refuse_losses(found, allowed=allow_destructive)
             version = _next_version(place, timestamp=False)
             text = await migration_of(database, found.steps, version=version, name=name)

@@ -71,6 +71,7 @@ def diff(
     *,
     models: Names = None,
     rename: Names = None,
+    ignore: Names = None,
     sql: Flag = False,
     apply: Flag = False,
     check: Flag = False,
@@ -84,6 +85,8 @@ def diff(
     Args:
         models: Modules that define the models; `models` of [tool.uow] if it is not given.
         rename: What only got another name: table.old=new, or old=new for a table.
+        ignore: Tables of others, which are left alone: patterns such as 'celery_*'; besides
+            `ignore` of [tool.uow].
         sql: Show the SQL of it.
         apply: Do it.
         check: End with 1 if there is a difference.
@@ -94,7 +97,7 @@ def diff(
     async def work(task: Task) -> int:
         task.load_models(models or [])
         async with task.database() as database:
-            found = await difference(task, database, renames_of(rename or []))
+            found = await difference(task, database, renames_of(rename or []), ignore or [])
             texts = await texts_of(database, found.steps)
             if apply:
                 refuse_losses(found, allowed=allow_destructive)
@@ -230,8 +233,9 @@ def _rows_of(table: TableDef) -> list[list[str]]:
         ]
         for column in table.columns
     ]
-    for unique in table.uniques:
-        rows.append(["", f"unique {unique.name}", ", ".join(unique.columns), "", ""])
+    rows += [
+        ["", f"unique {unique.name}", ", ".join(unique.columns), "", ""] for unique in table.uniques
+    ]
     for index in table.indexes:
         kind = "unique" if index.unique else ""
         rows.append(["", f"index {index.name}", _index_text(index), kind, index.method or ""])

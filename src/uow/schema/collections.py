@@ -6,7 +6,7 @@ Definitions are no part of a transaction: each is its own, and all can be run ag
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -23,6 +23,8 @@ from uow.schema.collection_steps import (
     DropCollection,
     DropCollectionIndex,
 )
+from uow.schema.description import Name
+from uow.schema.ignoring import is_ignored, patterns_of
 
 if TYPE_CHECKING:
     from uow.drivers.base import Connection
@@ -206,16 +208,23 @@ async def _check_validation(connection: Connection, mapper: Mapper) -> None:
             )
 
 
-async def collection_steps(pool: Pool, mappers: Sequence[Mapper]) -> list[Step]:
+async def collection_steps(
+    pool: Pool, mappers: Sequence[Mapper], ignore: Collection[str] = ()
+) -> list[Step]:
     """Give the steps from the collections, validators and indexes there are to those of classes.
 
-    Collections that no class has are dropped by the steps, but for our own and the server's; so are
-    indexes and validators that no class declares.
+    Collections that no class has are dropped by the steps, but for our own, the server's and those
+    to be ignored; so are indexes and validators that no class declares.
 
     Args:
         pool: gives the connection.
         mappers: of document classes.
+        ignore: names of collections of others, as patterns.
+
+    Raises:
+        ValidationError: `ignore` is no list of patterns.
     """
+    patterns = patterns_of(ignore)
     for mapper in mappers:
         mapper.configure()
     wanted: dict[str, list[Mapper]] = {}
@@ -225,7 +234,7 @@ async def collection_steps(pool: Pool, mappers: Sequence[Mapper]) -> list[Step]:
     steps: list[Step] = [
         DropCollection(name, one.options, one.indexes)
         for name, one in there.items()
-        if name not in wanted
+        if name not in wanted and not is_ignored(Name(name), patterns)
     ]
     tables = [name for name, those in wanted.items() if not _is_view(those[0])]
     for name in tables:

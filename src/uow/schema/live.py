@@ -22,6 +22,7 @@ from uow.schema.alike import same_column, same_constraint, same_index
 from uow.schema.collections import collection_steps, run_collection_steps
 from uow.schema.compare import Difference, Renames, compare
 from uow.schema.description import CheckDef, ExclusionDef, Name, Schema, TableDef
+from uow.schema.ignoring import patterns_of, without_ignored
 from uow.schema.runs import CLEANUP_BUDGET, begin, commit
 from uow.schema.steps import (
     AddColumn,
@@ -56,9 +57,6 @@ __all__ = [
     "read_schema",
     "run_steps",
 ]
-
-OWN_PREFIX: Final = "_uow_"
-"""What the names of our own tables begin with: no model is theirs."""
 
 
 class Store(Protocol):
@@ -104,7 +102,7 @@ async def inspect_schema(db: Store, *, schemas: Collection[str] = ()) -> Schema:
     reading = _reading(db.dialect, schemas)
     connection, schema = await first_step(db.pool, reading)
     await db.pool.release(connection)
-    return _without_own(schema)
+    return without_ignored(schema, patterns_of(()))
 
 
 def _reading(
@@ -149,17 +147,21 @@ async def diff_schema(
     *,
     renames: Renames | None = None,
     schemas: Collection[str] = (),
+    ignore: Collection[str] = (),
 ) -> list[Step]:
     """Give the steps from what a database has to what models say. Nothing is changed.
 
-    Tables that no model has are dropped by the steps, but for our own; `apply_schema` refuses that
-    unless it is told otherwise.
+    Tables that no model has are dropped by the steps, but for our own and those to be ignored;
+    `apply_schema` refuses that unless it is told otherwise.
 
     Args:
         db: the database.
         models: the classes; every mapped class if None.
         renames: what got another name; what is not said here is something gone and something new.
         schemas: named schemas that are looked at besides the default one and those of the models.
+        ignore: names of tables of others, as patterns (`"celery_*"`, `"audit.*"` with the schema;
+            case counts). They are left alone, with the types and sequences that they use. A table
+            that a model has is compared, whatever it is called.
 
     Raises:
         MappingError: the store cannot have such a table, or a rename names what is not there.
@@ -167,8 +169,9 @@ async def diff_schema(
     if db.dialect.capabilities.documents:
         if renames is not None:
             raise MappingError("a document store has no columns; rename collections in a migration")
-        return await collection_steps(db.pool, mappers_of(models, db.dialect))
-    return list((await compare_schema(db, models, renames=renames, schemas=schemas)).steps)
+        return await collection_steps(db.pool, mappers_of(models, db.dialect), ignore)
+    found = await compare_schema(db, models, renames=renames, schemas=schemas, ignore=ignore)
+    return list(found.steps)
 
 
 async def compare_schema(
@@ -177,10 +180,11 @@ async def compare_schema(
     *,
     renames: Renames | None = None,
     schemas: Collection[str] = (),
+    ignore: Collection[str] = (),
 ) -> Difference:
     """As `diff_schema`, with the questions that only a person can answer."""
     wanted = describe_models(db.dialect, models)
-    return await compare_described(db, wanted, renames=renames, schemas=schemas)
+    return await compare_described(db, wanted, renames=renames, schemas=schemas, ignore=ignore)
 
 
 async def compare_described(
@@ -189,9 +193,11 @@ async def compare_described(
     *,
     renames: Renames | None = None,
     schemas: Collection[str] = (),
+    ignore: Collection[str] = (),
 ) -> Difference:
     """As `compare_schema`, for what is to be as a description."""
     dialect = db.dialect
+    patterns = patterns_of(ignore)
     looked_at = wanted.schemas | set(schemas)
 
     async def both(connection: Connection) -> tuple[Schema, Schema]:
@@ -200,24 +206,16 @@ async def compare_described(
 
     connection, (there, settled) = await first_step(db.pool, both)
     await db.pool.release(connection)
+    asked = {table.name for table in settled.tables} | {type_.name for type_ in settled.types}
+    asked |= {sequence.name for sequence in settled.sequences}
+    asked |= set() if renames is None else set(renames.tables)
     return compare(
-        _without_own(there, settled),
+        without_ignored(there, patterns, asked),
         settled,
         renames=renames,
         forward_references=dialect.capabilities.forward_references,
         indexed_references=dialect.capabilities.indexed_references,
     )
-
-
-def _without_own(there: Schema, wanted: Schema | None = None) -> Schema:
-    """Leave out what is kept for `uow` itself, unless it is asked for."""
-    kept = [
-        table
-        for table in there.tables
-        if not table.name.name.startswith(OWN_PREFIX)
-        or (wanted is not None and wanted.table(table.name) is not None)
-    ]
-    return attrs.evolve(there, tables=tuple(kept))
 
 
 def _local(wanted: Schema, default: str | None) -> Schema:

@@ -38,7 +38,7 @@ Program = Callable[..., Called]
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project with a SQLite file."""
-    for name in ("UOW_URL", "UOW_MIGRATIONS", "UOW_MODELS", "UOW_LOCK_TIMEOUT"):
+    for name in ("UOW_URL", "UOW_MIGRATIONS", "UOW_MODELS", "UOW_IGNORE", "UOW_LOCK_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)
     text = f'[tool.uow]\nurl = "sqlite:///{tmp_path / "shop.db"}"\nmodels = ["shop_models"]\n'
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")

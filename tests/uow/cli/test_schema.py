@@ -199,6 +199,26 @@ def test_reading_indexes(project: Path, uow: Program) -> None:
     assert pairs["uniques"] == [{"name": "uq_pairs", "columns": ["a", "b"]}]
 
 
+def test_tables_of_others(project: Path, uow: Program) -> None:
+    """What `--ignore` and `[tool.uow]` name is in no difference and in no migration."""
+    models(project, MODELS)
+    uow("schema", "create")
+    run_sql(project, "CREATE TABLE celery_tasks (id INT)")
+    run_sql(project, "CREATE TABLE django_log (id INT)")
+    assert uow("schema", "diff", "--check").code == 1
+
+    both = ("--ignore", "celery_*", "django_*")
+    assert uow("schema", "diff", "--check", *both).code == 0
+    left = uow("schema", "diff", "--ignore", "celery_*").out
+    assert (left.count("\n"), "django_log" in left) == (1, True)
+    assert "no difference" in uow("migrate", "diff", "none", *both).err
+    with (project / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('ignore = ["celery_*"]\n')
+    assert uow("schema", "diff", "--check", "--ignore", "django_*").code == 0
+    refused = uow("schema", "diff", "--ignore", "")
+    assert (refused.code, "ignore= is a list of patterns" in refused.err) == (2, True)
+
+
 def test_pictures(project: Path, uow: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """A diagram is drawn as SVG and PNG, as its file is called; without Pillow there is no PNG."""
     models(project, MODELS)
