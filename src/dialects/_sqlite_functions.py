@@ -32,6 +32,7 @@ __all__ = [
     "SQLITE_AGGREGATES",
     "SQLITE_COLLATIONS",
     "SQLITE_FUNCTIONS",
+    "SQLITE_LATER_FUNCTIONS",
     "Aggregate",
     "SQLiteFunction",
 ]
@@ -377,6 +378,16 @@ def instant_diff(later: SQLiteValue, earlier: SQLiteValue) -> int | None:
 
 
 _UUID_DIGITS = re.compile(r"[0-9a-fA-F]{32}")
+_HEX_DIGITS: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+
+
+def unhex(value: SQLiteValue) -> SQLiteValue:
+    """Give the bytes of hexadecimal digits, as SQLite's function does: NULL if they are none.
+
+    "Built-In Scalar SQL Functions", https://www.sqlite.org/lang_corefunc.html#unhex.
+    """
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return bytes.fromhex(text) if _HEX_DIGITS.fullmatch(text) else None
 
 
 def uuid_bytes(value: SQLiteValue) -> SQLiteValue:
@@ -415,6 +426,12 @@ SQLITE_FUNCTIONS: Final[dict[str, SQLiteFunction]] = {
     "uow_uuid": SQLiteFunction(uuid_bytes, 1),
 }
 """Scalar functions to register on every connection, by name."""
+
+SQLITE_LATER_FUNCTIONS: Final[dict[str, tuple[tuple[int, int], SQLiteFunction]]] = {
+    "unhex": ((3, 41), SQLiteFunction(unhex, 1)),
+}
+"""Functions of SQLite's own that compiled statements call, by name: since when it has them, and
+what to register on a connection of an older one."""
 
 SQLITE_AGGREGATES: Final[dict[str, tuple[Callable[[], Aggregate], int]]] = {
     "uow_decimal_sum": (DecimalSum, 1),

@@ -61,6 +61,7 @@ from uow.dialects._sqlite_functions import (
     SQLITE_AGGREGATES,
     SQLITE_COLLATIONS,
     SQLITE_FUNCTIONS,
+    SQLITE_LATER_FUNCTIONS,
 )
 from uow.dialects.base import Dialect, dialect_for
 from uow.drivers._faults import (
@@ -270,8 +271,12 @@ def _open(file: str) -> sqlite3.Connection:
     store.execute("PRAGMA journal_mode = WAL")
     store.execute("PRAGMA synchronous = OFF")
     store.execute("PRAGMA foreign_keys = ON")
-    store.execute("PRAGMA trusted_schema = OFF")
-    for name, function in SQLITE_FUNCTIONS.items():
+    # Nobody but this process writes the schema; it may call our functions in defaults and checks,
+    # which the standard library's module cannot register as innocuous.
+    store.execute("PRAGMA trusted_schema = ON")
+    version = sqlite3.sqlite_version_info
+    later = {name: own for name, (since, own) in SQLITE_LATER_FUNCTIONS.items() if version < since}
+    for name, function in {**SQLITE_FUNCTIONS, **later}.items():
         store.create_function(
             name, function.arguments, function.call, deterministic=function.deterministic
         )

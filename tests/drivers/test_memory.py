@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import UUID, uuid4
 
 import anyio
 import anyio.lowlevel
 import pytest
 from anyio.abc import TaskStatus
 
+from uow import Column, Database, Mapped, Session, Table
+from uow.dialects import _sqlite_functions
 from uow.drivers.base import TransactionOptions
 from uow.drivers.memory import (
     AbsorbCancel,
@@ -330,3 +335,59 @@ async def test_two_hang_at_once(driver: MemoryDriver) -> None:
     assert finished == ["first", "second"]
     first.terminate()
     second.terminate()
+
+
+# -- libraries of every age
+
+
+class Part(Table):
+    """A key and a value of bytes."""
+
+    class Settings:
+        name = "memory_parts"
+
+    id: Mapped[UUID] = Column(primary_key=True, default=uuid4)
+    made: Mapped[UUID] = Column(server_default="gen_random_uuid()")
+    data: Mapped[bytes]
+
+
+@pytest.mark.parametrize("version", [None, (3, 40, 1)])
+async def test_functions_that_the_library_lacks(
+    version: tuple[int, int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long lists of bytes, and new UUIDs, need a function that SQLite has since 3.41: else ours."""
+    if version is not None:
+        monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    called: list[Any] = []
+
+    def noted(value: Any) -> Any:
+        called.append(value)
+        return _sqlite_functions.unhex(value)
+
+    since, own = _sqlite_functions.SQLITE_LATER_FUNCTIONS["unhex"]
+    watched = _sqlite_functions.SQLiteFunction(noted, own.arguments)
+    monkeypatch.setitem(_sqlite_functions.SQLITE_LATER_FUNCTIONS, "unhex", (since, watched))
+    async with Database("memory://") as database:
+        await database.create_all([Part])
+        async with Session.begin(database) as session:
+            parts = [Part(data=index.to_bytes(2, "big")) for index in range(300)]
+            session.add_all(parts)
+        async with Session(database) as session:
+            keys = [part.id for part in parts[:256]]
+            by_key = await session.find(Part, Part.id.in_(keys)).to_list()
+            by_data = await session.find(Part, Part.data.in_([p.data for p in parts])).count()
+
+    assert {part.id for part in by_key} == set(keys)
+    assert by_data == 300
+    assert {part.made.version for part in by_key} == {4}
+    assert bool(called) is (sqlite3.sqlite_version_info < (3, 41))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("", b""), ("00fF", b"\0\xff"), (12, b"\x12"), (b"0a", b"\n"), (None, None)]
+    + [(text, None) for text in ("0", "0g", " 00", "00 ", "0x00", "\u0661\u0661")],
+)
+def test_digits_that_are_bytes(value: Any, found: bytes | None) -> None:
+    """Ours gives what SQLite's gives."""
+    assert _sqlite_functions.unhex(value) == found
