@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from uow.documents.actions import EventTypes, acting
 from uow.documents.bulk_writer import BulkWriter
-from uow.documents.one import FindOne
-from uow.documents.query import AggregationQuery, DocumentQuery, SortArgument
-from uow.documents.running import executor_of, working
+from uow.documents.finders import Finders
+from uow.documents.query import AggregationQuery
+from uow.documents.running import working
 from uow.documents.states import Stateful
 from uow.documents.validating import validate, validate_on_save
 from uow.documents.verbs import DeleteMany, InsertManyResult, UpdateMany
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Document"]
 
 
-class Document(LinkVerbs, Stateful, mapped=False):
+class Document(Finders, LinkVerbs, Stateful, mapped=False):
     """Base of mapped classes; a subclass with annotated fields is a collection.
 
     ```python
@@ -70,6 +70,7 @@ class Document(LinkVerbs, Stateful, mapped=False):
     __slots__ = ()
 
     _uow_is_document: ClassVar[bool] = True
+    _uow_finds_children: ClassVar[bool] = False
 
     if TYPE_CHECKING:
         # Of any type, so that a class may say its own; made here if it says none.
@@ -431,88 +432,6 @@ class Document(LinkVerbs, Stateful, mapped=False):
         return found
 
     @classmethod
-    def find(cls, *conditions: Condition, **options: Any) -> DocumentQuery[Self]:
-        """Build a query; nothing is sent until one of its terminals is awaited.
-
-        Args:
-            conditions: all of them must hold; expressions, or filters as MongoDB takes them.
-            **options: the following, and further keywords of the client's (`hint`, `collation`,
-                `allow_disk_use`, ...).
-            projection_model: the class of what is read; see `DocumentQuery.project`.
-            skip: how many to leave out.
-            limit: how many at most.
-            sort: in which order; see `DocumentQuery.sort`.
-            session: where to run, if not in the ambient session.
-            ignore_cache: ask the store, whatever is cached.
-            fetch_links: fetch the linked documents too, which conditions may then look into.
-            nesting_depth: how many levels of links; see `Query.fetch_links`.
-            nesting_depths_per_field: how many, of the links behind some fields.
-            with_children: also give documents of classes below this one, in the same collection.
-            lazy_parse: parse each document when something of it is first read.
-        """
-        return _query(cls, conditions, options)
-
-    @classmethod
-    def find_many(cls, *conditions: Condition, **options: Any) -> DocumentQuery[Self]:
-        """Build a query; the same as `find`."""
-        return cls.find(*conditions, **options)
-
-    @classmethod
-    def find_all(
-        cls,
-        skip: int | None = None,
-        limit: int | None = None,
-        sort: SortArgument = None,
-        **options: Any,
-    ) -> DocumentQuery[Self]:
-        """Build a query for every document; options as `find` takes them."""
-        options |= {"skip": skip, "limit": limit, "sort": sort}
-        return cls.find(**options).said_to_be_all()
-
-    @classmethod
-    def all(
-        cls,
-        skip: int | None = None,
-        limit: int | None = None,
-        sort: SortArgument = None,
-        **options: Any,
-    ) -> DocumentQuery[Self]:
-        """Build a query for every document; the same as `find_all`."""
-        return cls.find_all(skip, limit, sort, **options)
-
-    @classmethod
-    def find_one(cls, *conditions: Condition, **options: Any) -> FindOne[Self]:
-        """Ask for the first document that matches: await it, or say what to do with it.
-
-        Awaited it is the document, or None. Options are as `find` takes them.
-        """
-        return FindOne(cls.find(*conditions, **options))
-
-    @classmethod
-    async def count(cls) -> int:
-        """Count the documents."""
-        return await cls.find().count()
-
-    @classmethod
-    async def distinct(
-        cls,
-        key: object,
-        filter: Mapping[Any, Any] | None = None,  # noqa: A002 - the client's word
-        session: object = None,
-        **options: Any,
-    ) -> list[Any]:
-        """Give the values that a field has, each once.
-
-        Args:
-            key: the field, or its path; members of lists are values of their own.
-            filter: of which documents.
-            session: where to run.
-            **options: further keywords of the client's.
-        """
-        query = cls.find() if filter is None else cls.find(filter)
-        return await query.distinct(key, session=session, **options)
-
-    @classmethod
     def aggregate(
         cls,
         aggregation_pipeline: Sequence[Mapping[str, Any]],
@@ -537,26 +456,6 @@ class Document(LinkVerbs, Stateful, mapped=False):
         return cls.find_all(with_children=with_children).aggregate(
             aggregation_pipeline, projection_model, **options
         )
-
-    @classmethod
-    async def sum(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Add the values of a field up; None if there is no document."""
-        return await cls.find_all().sum(field, session, ignore_cache)
-
-    @classmethod
-    async def avg(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Give the mean of a field; None if there is none."""
-        return await cls.find_all().avg(field, session, ignore_cache)
-
-    @classmethod
-    async def max(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Give the greatest value of a field; None if there is none."""
-        return await cls.find_all().max(field, session, ignore_cache)
-
-    @classmethod
-    async def min(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Give the least value of a field; None if there is none."""
-        return await cls.find_all().min(field, session, ignore_cache)
 
     # -- many documents
 
@@ -645,11 +544,6 @@ class Document(LinkVerbs, Stateful, mapped=False):
     # -- what is known of the class
 
     @classmethod
-    def get_collection_name(cls) -> str:
-        """Give the name of the collection."""
-        return mapper_of(cls).table_name
-
-    @classmethod
     def get_settings(cls) -> DocumentSettings:
         """Give the settings of the class."""
         return cast("DocumentSettings", mapper_of(cls).document)
@@ -679,15 +573,6 @@ class Document(LinkVerbs, Stateful, mapped=False):
         """
         driver: Any = bound_database(mapper_of(cls)).driver
         return driver.collection(cls.get_collection_name())
-
-
-def _query(
-    model: type[Any], conditions: Sequence[Any], options: Mapping[str, Any]
-) -> DocumentQuery[Any]:
-    executor = executor_of(mapper_of(model), None)
-    found = DocumentQuery(model, executor, *conditions)
-    given: dict[str, Any] = {"with_children": False, **options}
-    return found.with_options(**given)
 
 
 def _key_of(mapper: Mapper, given: Any) -> Any:

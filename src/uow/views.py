@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from uow.documents.one import FindOne
+from uow.documents.finders import Finders
 from uow.documents.pydantic_methods import PydanticMethods
-from uow.documents.query import AggregationQuery, DocumentQuery, SortArgument
-from uow.documents.running import executor_of
-from uow.mapping.mapper import mapper_of
 from uow.session.link_verbs import LinkVerbs
 from uow.tracking.state import Tracked
 
 if TYPE_CHECKING:
+    from uow.documents.one import FindOne
+    from uow.documents.query import DocumentQuery, SortArgument
     from uow.expressions import Expression
 
     Condition = Expression[bool] | Mapping[Any, Any] | bool
@@ -21,118 +20,42 @@ if TYPE_CHECKING:
 __all__ = ["UnionDoc", "View"]
 
 
-class Finders:
-    """The verbs that find and compute; a part of `View` and `UnionDoc`."""
+class AnyFinders(Finders):
+    """The same verbs to checkers of types, where what is found is of any class."""
 
     __slots__ = ()
 
-    @classmethod
-    def find(cls, *conditions: Condition, **options: Any) -> DocumentQuery[Any]:
-        """Build a query; nothing is sent until one of its terminals is awaited.
+    if TYPE_CHECKING:
 
-        Args:
-            conditions: all of them must hold; expressions, or filters as MongoDB takes them.
-            **options: as `Document.find` takes them.
-        """
-        query = DocumentQuery(cls, executor_of(mapper_of(cls), None), *conditions)
-        return query.with_options(**options)
+        @classmethod
+        def find(cls, *conditions: Condition, **options: Any) -> DocumentQuery[Any]: ...
 
-    @classmethod
-    def find_many(cls, *conditions: Condition, **options: Any) -> DocumentQuery[Any]:
-        """Build a query; the same as `find`."""
-        return cls.find(*conditions, **options)
+        @classmethod
+        def find_many(cls, *conditions: Condition, **options: Any) -> DocumentQuery[Any]: ...
 
-    @classmethod
-    def find_all(
-        cls,
-        skip: int | None = None,
-        limit: int | None = None,
-        sort: SortArgument = None,
-        **options: Any,
-    ) -> DocumentQuery[Any]:
-        """Build a query for everything there is; options as `find` takes them."""
-        options |= {"skip": skip, "limit": limit, "sort": sort}
-        return cls.find(**options).said_to_be_all()
+        @classmethod
+        def find_all(
+            cls,
+            skip: int | None = None,
+            limit: int | None = None,
+            sort: SortArgument = None,
+            **options: Any,
+        ) -> DocumentQuery[Any]: ...
 
-    @classmethod
-    def all(
-        cls,
-        skip: int | None = None,
-        limit: int | None = None,
-        sort: SortArgument = None,
-        **options: Any,
-    ) -> DocumentQuery[Any]:
-        """Build a query for everything there is; the same as `find_all`."""
-        return cls.find_all(skip, limit, sort, **options)
+        @classmethod
+        def all(
+            cls,
+            skip: int | None = None,
+            limit: int | None = None,
+            sort: SortArgument = None,
+            **options: Any,
+        ) -> DocumentQuery[Any]: ...
 
-    @classmethod
-    def find_one(cls, *conditions: Condition, **options: Any) -> FindOne[Any]:
-        """Ask for the first one that matches: await it, or say what to do with it.
-
-        Awaited it is the object, or None. Options are as `find` takes them.
-        """
-        return FindOne(cls.find(*conditions, **options))
-
-    @classmethod
-    async def count(cls) -> int:
-        """Count what there is."""
-        return await cls.find().count()
-
-    @classmethod
-    async def distinct(
-        cls,
-        key: object,
-        filter: Mapping[Any, Any] | None = None,  # noqa: A002 - the client's word
-        session: object = None,
-        **options: Any,
-    ) -> list[Any]:
-        """Give the values that a field has, each once; see `Document.distinct`."""
-        query = cls.find() if filter is None else cls.find(filter)
-        return await query.distinct(key, session=session, **options)
-
-    @classmethod
-    def aggregate(
-        cls,
-        aggregation_pipeline: Sequence[Mapping[str, Any]],
-        projection_model: type[Any] | None = None,
-        **options: Any,
-    ) -> AggregationQuery[Any]:
-        """Run a pipeline of MongoDB's; see `DocumentQuery.aggregate`.
-
-        Awaited it is what comes out, as the store gives it, or objects of `projection_model`.
-
-        Raises:
-            QueryError: a stage writes (`$out`, `$merge`), or it is no pipeline.
-        """
-        return cls.find_all().aggregate(aggregation_pipeline, projection_model, **options)
-
-    @classmethod
-    async def sum(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Add the values of a field up; None if there is nothing."""
-        return await cls.find_all().sum(field, session, ignore_cache)
-
-    @classmethod
-    async def avg(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Give the mean of a field; None if there is none."""
-        return await cls.find_all().avg(field, session, ignore_cache)
-
-    @classmethod
-    async def max(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Give the greatest value of a field; None if there is none."""
-        return await cls.find_all().max(field, session, ignore_cache)
-
-    @classmethod
-    async def min(cls, field: object, session: object = None, *, ignore_cache: bool = False) -> Any:
-        """Give the least value of a field; None if there is none."""
-        return await cls.find_all().min(field, session, ignore_cache)
-
-    @classmethod
-    def get_collection_name(cls) -> str:
-        """Give the name of the collection, or of the view."""
-        return mapper_of(cls).table_name
+        @classmethod
+        def find_one(cls, *conditions: Condition, **options: Any) -> FindOne[Any]: ...
 
 
-class View(Finders, LinkVerbs, PydanticMethods, mapped=False):
+class View(AnyFinders, LinkVerbs, PydanticMethods, mapped=False):
     """Base of classes for what a view of MongoDB's gives: documents that are only read.
 
     ```python
@@ -155,7 +78,7 @@ class View(Finders, LinkVerbs, PydanticMethods, mapped=False):
     _uow_is_view: ClassVar[bool] = True
 
 
-class UnionDoc(Finders, Tracked, mapped=False):
+class UnionDoc(AnyFinders, Tracked, mapped=False):
     """Base of classes that stand for several document classes in one collection.
 
     ```python
