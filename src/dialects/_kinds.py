@@ -24,6 +24,7 @@ from uow.types import (
     RangeType,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
 )
 
@@ -103,7 +104,7 @@ def kind_of_type(type_: str, own: Mapping[str, Make] | None = None) -> ColumnTyp
         if make is not None:
             kind = make(sizes)
             if is_unsigned and isinstance(kind, Integer):
-                return Integer(min(64, 2 * kind.bits))
+                return UnsignedInteger(64) if kind.bits == 64 else Integer(2 * kind.bits)
             return kind
     return Native(type_) if _is_name(type_) else Text()
 

@@ -35,6 +35,7 @@ from uow.types import (
     RangeType,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
 )
 
@@ -198,6 +199,7 @@ _DECLARED: Final[dict[type[ColumnType], str]] = {
     RangeType: "",
     Text: "",
     Time: "TIME(6)",
+    UnsignedInteger: "BIGINT UNSIGNED",
     Uuid: "",
 }
 """The types inside the table; a text where nothing stands."""

@@ -42,6 +42,7 @@ from uow.types import (
     Numeric,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
 )
 
@@ -97,6 +98,8 @@ class MySQLCompiler(SqlCompiler):
     def json_column(self, type_: ColumnType) -> str | None:
         """Give the type of a list's values inside JSON_TABLE."""
         match type_:
+            case UnsignedInteger():
+                return "BIGINT UNSIGNED"
             case Integer() | Boolean() | Interval():
                 return "BIGINT"
             case Float():
@@ -267,7 +270,8 @@ class MySQLCompiler(SqlCompiler):
     def call_sum(self, node: Function[Any]) -> str:
         """The server adds whole numbers up to a DECIMAL."""
         text = super().call_sum(node)
-        return f"CAST({text} AS SIGNED)" if isinstance(node.type, Integer | Interval) else text
+        is_whole = isinstance(node.type, Integer | Interval)
+        return f"CAST({text} AS {_whole(node.type)})" if is_whole else text
 
     def call_avg(self, node: Function[Any]) -> str:
         """Means of whole numbers are doubles, of decimals rounded as quotients are."""
@@ -284,7 +288,8 @@ class MySQLCompiler(SqlCompiler):
         if isinstance(number.type, Float):
             return f"CAST(ROUND(CAST({text} AS DECIMAL(65, 30)), {count}) AS DOUBLE)"
         rounded = self.call("ROUND", text, count)
-        return f"CAST({rounded} AS SIGNED)" if isinstance(number.type, Integer) else rounded
+        is_whole = isinstance(number.type, Integer)
+        return f"CAST({rounded} AS {_whole(number.type)})" if is_whole else rounded
 
     def call_ceil(self, node: Function[Any]) -> str:
         """Of decimals it comes as BIGINT."""
@@ -308,7 +313,7 @@ class MySQLCompiler(SqlCompiler):
         """Give the type's name as CAST takes it."""
         match type_:
             case Integer():
-                return "SIGNED"
+                return _whole(type_)
             case Float():
                 return "DOUBLE"
             case Text():
@@ -486,3 +491,8 @@ class MariaDBCompiler(MySQLCompiler):
             return texts
         direction = " DESC" if term.is_nulls_first else ""
         return [f"{self.json_present(node)} IS NULL{direction}", *texts]
+
+
+def _whole(type_: ColumnType | None) -> str:
+    """Give the name that CAST has for a whole number."""
+    return "UNSIGNED" if isinstance(type_, UnsignedInteger) else "SIGNED"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 import attrs
 
 from uow.dialects import codecs
-from uow.dialects._mysql_definitions import MySQLWriter, mysql_text
-from uow.dialects.sql_ddl import TableDDL, integer_type, is_ordinary
+from uow.dialects._mysql_definitions import MySQLWriter, mysql_text, whole_type
+from uow.dialects.sql_ddl import TableDDL, is_ordinary
 from uow.errors import MappingError
 from uow.schema.description import CheckDef, IndexDef, TableDef
 from uow.types import (
@@ -33,6 +33,7 @@ from uow.types import (
     RangeType,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
 )
 
@@ -86,7 +87,7 @@ class MySQLDDL(TableDDL):
 
     def identity_type(self, column: MappedColumn) -> str:
         """The type of its numbers."""
-        return integer_type(cast("Integer", column.type))
+        return whole_type(cast("Integer", column.type))
 
     def describe(self, mapper: Mapper) -> TableDef:
         """Say what is a unique constraint elsewhere as the index that it is here.
@@ -233,7 +234,8 @@ def _declared_enum(type_: EnumType) -> str:
 
 
 _DECLARED: Final[codecs.TypeTable[str]] = {
-    Integer: integer_type,
+    Integer: whole_type,
+    UnsignedInteger: whole_type,
     Boolean: lambda _: "BOOLEAN",
     Float: lambda _: "DOUBLE",
     Uuid: lambda _: "BINARY(16)",

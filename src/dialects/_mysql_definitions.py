@@ -39,10 +39,11 @@ from uow.types import (
     Numeric,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
 )
 
-__all__ = ["MariaDBWriter", "MySQLWriter", "mysql_text"]
+__all__ = ["MariaDBWriter", "MySQLWriter", "mysql_text", "whole_type"]
 
 _SCRATCH: Final = "uow_scratch"
 
@@ -58,6 +59,12 @@ _USUAL: Final[Mapping[type[ColumnType], str]] = {
     Uuid: "BINARY(16)",
 }
 """What models of a kind are written."""
+
+
+def whole_type(type_: Integer) -> str:
+    """Give the name of a whole number, with a sign or without."""
+    sign = " UNSIGNED" if isinstance(type_, UnsignedInteger) else ""
+    return f"{integer_type(type_)}{sign}"
 
 
 class MySQLWriter(DefinitionWriter):
@@ -94,7 +101,7 @@ class MySQLWriter(DefinitionWriter):
         """Give the type that models of a kind are written."""
         match kind:
             case Integer():
-                return integer_type(kind)
+                return whole_type(kind)
             case Text(max_length=length):
                 return "LONGTEXT" if length is None else f"VARCHAR({length})"
             case Binary(max_length=length):

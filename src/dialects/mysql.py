@@ -40,6 +40,7 @@ from uow.types import (
     Json,
     Numeric,
     Time,
+    UnsignedInteger,
 )
 
 __all__ = ["MariaDBDialect", "MySQLDialect"]
@@ -260,6 +261,7 @@ def _to_time(value: Any) -> time:
 
 _ENCODERS: Final[codecs.TypeTable[Encoder | None]] = {
     **codecs.SHARED_ENCODERS,
+    UnsignedInteger: lambda _: None,
     Float: lambda _: codecs.encode_finite_float,
     Numeric: lambda t: partial(_exact, t),
     Date: lambda _: None,
@@ -276,6 +278,7 @@ _MYSQL_ENCODERS: Final[codecs.TypeTable[Encoder | None]] = {
 
 _DECODERS: Final[codecs.TypeTable[Decoder | None]] = {
     **codecs.SHARED_DECODERS,
+    UnsignedInteger: lambda _: None,
     Numeric: lambda t: _without_zeros if t.scale is None else None,
     Date: lambda _: None,
     Time: lambda _: _to_time,

@@ -265,6 +265,7 @@ class TableDDL(ABC):
             raise MappingError(
                 f"{column}: only PostgreSQL numbers a column (identity=) that is not the key"
             )
+        type_ = column.sql_type or self._declared(column)
         if column.numbered or (column.auto_increment and is_numbered_here):
             return ColumnDef(
                 name=column.name,
@@ -283,7 +284,7 @@ class TableDDL(ABC):
         is_generated = column.generated is not None
         return ColumnDef(
             name=column.name,
-            type=column.sql_type or self._declared(column),
+            type=type_,
             nullable=column.nullable or (is_generated and not self.generated_not_null),
             default=None if default == "NULL" else default,
             generated=column.generated,

@@ -105,9 +105,9 @@ class SQLiteDDL(TableDDL):
         A key of one whole number is the row's own number if it is called INTEGER, no other way
         ("ROWIDs and the INTEGER PRIMARY KEY"), and then there is one tree to keep, not two.
         """
-        if isinstance(column.type, Integer) and column.mapper.key == (column,):
-            return "INTEGER"
-        return declared_type(self.type_of(column))
+        declared = declared_type(self.type_of(column))
+        is_row_number = isinstance(column.type, Integer) and column.mapper.key == (column,)
+        return "INTEGER" if is_row_number else declared
 
     def identity_type(self, column: MappedColumn) -> str:  # noqa: ARG002 - the same for all
         """What is the row's own number is called INTEGER, no other way."""

@@ -41,6 +41,7 @@ __all__ = [
     "RangeType",
     "Text",
     "Time",
+    "UnsignedInteger",
     "Uuid",
     "changes_in_place",
     "column_type",
@@ -58,6 +59,31 @@ class Integer(ColumnType):
     """A whole number of at most `bits` bits, signed (16, 32 or 64)."""
 
     bits: int = 64
+
+    @property
+    def least(self) -> int:
+        """The least there is."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def most(self) -> int:
+        """The greatest there is."""
+        return (1 << (self.bits - 1)) - 1
+
+
+@attrs.frozen
+class UnsignedInteger(Integer):
+    """A whole number of at most `bits` bits, from 0 on. Only MySQL and MariaDB have such."""
+
+    @property
+    def least(self) -> int:
+        """0."""
+        return 0
+
+    @property
+    def most(self) -> int:
+        """The greatest there is."""
+        return (1 << self.bits) - 1
 
 
 @attrs.frozen

@@ -93,6 +93,8 @@ BAD: list[tuple[t.ColumnType, object, str]] = [
     (t.Integer(), -(2**63) - 1, "an int of more than 64 bits"),
     (t.Integer(32), 2**31, "an int of more than 32 bits"),
     (t.Integer(16), -(2**15) - 1, "an int of more than 16 bits"),
+    (t.UnsignedInteger(16), 2**16, "an int of more than 16 bits"),
+    (t.UnsignedInteger(), -1, "a negative int"),
     (t.Float(), True, "expected float, got bool"),
     (t.Float(), "1", "expected float, got str"),
     (t.Float(), Decimal(1), "expected float, got Decimal"),

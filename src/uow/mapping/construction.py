@@ -42,6 +42,7 @@ from uow.types import (
     ObjectIdType,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
     changes_in_place,
 )
@@ -114,8 +115,7 @@ def guard(column: MappedColumn, variable: str, names: dict[str, Any]) -> str | N
     names[name] = python
     test = f"_uow_type({variable}) is {name}"
     if isinstance(type_, Integer):
-        limit = 1 << (type_.bits - 1)
-        test += f" and {-limit} <= {variable} <= {limit - 1}"
+        test += f" and {type_.least} <= {variable} <= {type_.most}"
     elif isinstance(type_, Text):
         names["_uow_is_text"] = _is_text
         test += (
@@ -153,6 +153,7 @@ _GUARDED: Mapping[type[ColumnType], type] = {
     DateTime: dt.datetime,
     Float: float,
     Integer: int,
+    UnsignedInteger: int,
     Interval: dt.timedelta,
     Text: str,
     Time: dt.time,

@@ -160,7 +160,7 @@ def _reconciled(
             )
         return given
     expected = Json if isinstance(given, Array) else type(given)
-    if hinted is not None and type(hinted) is not expected:
+    if hinted is not None and not issubclass(expected, type(hinted)):
         raise MappingError(
             f"{column}: type={type(given).__name__} does not fit the type hint, "
             f"which says {type(hinted).__name__}"

@@ -36,6 +36,7 @@ from uow.types import (
     RangeType,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
 )
 
@@ -318,6 +319,8 @@ class _Module:
     def _hint(self, kind: ColumnType) -> tuple[str, list[str]]:
         """The type hint of a kind, and what `Column` is told besides."""
         match kind:
+            case UnsignedInteger():
+                return "int", [f"type={self._type(kind)}"]
             case Integer(bits=bits):
                 own = [] if bits == 64 else [f"type={self.need('uow.types', 'Integer')}({bits})"]
                 return "int", own
@@ -357,6 +360,8 @@ class _Module:
                 return f"{self.need('uow', 'Native')}({quoted(name)})"
             case DateTime(timezone=False):
                 return f"{self.need('uow.types', 'DateTime')}(timezone=False)"
+            case UnsignedInteger(bits=bits):
+                return f"{self.need('uow.types', 'UnsignedInteger')}({bits})"
             case Integer(bits=bits):
                 return f"{self.need('uow.types', 'Integer')}({bits})"
             case Text(max_length=int(length)):

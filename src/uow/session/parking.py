@@ -182,8 +182,8 @@ def _count(type_: ColumnType) -> int:
             return int(len(LETTERS) ** min(length or LENGTH, LENGTH))
         case Binary(max_length=length):
             return int(256 ** min(length or LENGTH, LENGTH))
-        case Integer(bits=bits):
-            return int(2**bits)
+        case Integer():
+            return int(type_.most - type_.least + 1)
         case Numeric():
             return int(10 ** _digits(type_))
         case Float():
@@ -214,10 +214,10 @@ def _drawn(type_: ColumnType) -> Iterator[Any]:
                 yield "".join([choice(LETTERS) for _ in range(min(length or LENGTH, LENGTH))])
             case Binary(max_length=length):
                 yield token_bytes(min(length or LENGTH, LENGTH))
-            case Integer(bits=bits):
-                half = 2 ** (bits - 1)
-                yield -1 - randbelow(half)
-                yield randbelow(half)
+            case Integer(least=least, most=most):
+                if least:
+                    yield -1 - randbelow(-least)
+                yield randbelow(most + 1)
                 yield small
             case Numeric(scale=scale):
                 unit = Decimal(1).scaleb(-(scale or 0))

@@ -31,6 +31,7 @@ from uow.types import (
     RangeType,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
     scalar_type,
 )
@@ -178,6 +179,7 @@ _PYTHON_TYPES: Final[dict[type[ColumnType], type]] = {
     DateTime: dt.datetime,
     Float: float,
     Integer: int,
+    UnsignedInteger: int,
     Interval: dt.timedelta,
     Numeric: Decimal,
     RangeType: Range,

@@ -29,6 +29,7 @@ from uow.types import (
     ObjectIdType,
     Text,
     Time,
+    UnsignedInteger,
     Uuid,
 )
 
@@ -61,14 +62,16 @@ def wrong_kind(expected: str, value: object) -> ValueError:
 
 
 def _integer(type_: Integer) -> Checker:
-    limit = 1 << (type_.bits - 1)
+    least, most = type_.least, type_.most
 
     def check(value: object) -> int:
         # bool is no number here; members of an IntEnum are kept as their number.
         if not isinstance(value, int) or isinstance(value, bool):
             raise wrong_kind("int", value)
         number = int(value)
-        if not -limit <= number < limit:
+        if least == 0 > number:
+            raise ValueError("a negative int")
+        if not least <= number <= most:
             raise ValueError(f"an int of more than {type_.bits} bits")
         return number
 
@@ -327,6 +330,7 @@ SCALAR_CHECKS: Final[dict[type[ColumnType], Callable[[Any], Checker]]] = {
     EnumType: _enum,
     Float: _float,
     Integer: _integer,
+    UnsignedInteger: _integer,
     Interval: _interval,
     IpAddress: _ip,
     IpInterface: _ip,
