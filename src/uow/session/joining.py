@@ -120,6 +120,8 @@ class JoinedSelect:
 
     def values_beside(self, rows: Sequence[Any]) -> list[tuple[Any, ...]]:
         """What is read beside the objects, decoded, a row each."""
+        if not self.beside:
+            return [()] * len(rows)
         start = self._width - self.beside
         decode = self._codecs.dialect.decoder
         columns = self.select.columns[start:]

@@ -6,12 +6,13 @@ session decides when, the channel does the I/O, the journal knows the way back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
 
 from uow.errors import NotLoadedError, ObjectStateError, UnknownFieldError
-from uow.mapping.identity_map import new_identity_map
+from uow.mapping.identity_map import new_identity_map, take_back
 from uow.mapping.mapper import Mapper, mapper_of
 from uow.mapping.relation import Relation
 from uow.mapping.storage import ModelStorage
@@ -156,6 +157,21 @@ class Ledger:
         if found is None:
             found = self.identity[mapper] = new_identity_map(mapper)
         return found
+
+    @contextmanager
+    def taking_in(self) -> Generator[None]:
+        """Leave the identity map as it was if what is read inside cannot all be taken in.
+
+        For statements whose rows several hydrators make objects of, each of which gives up its own
+        alone. Nothing is awaited inside, and nothing taken out of the map.
+        """
+        counts = {mapper: len(objects) for mapper, objects in self.identity.items()}
+        try:
+            yield
+        except BaseException:
+            for mapper, objects in self.identity.items():
+                take_back(objects, counts.get(mapper, 0))
+            raise
 
     def identify(self, obj: Any) -> None:
         """Put an object of this session into the identity map under its key."""

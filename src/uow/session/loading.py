@@ -114,10 +114,11 @@ class Loader:
         rows = await self._unit.fetch(compiled.statement)
         taken: dict[LinkNode, list[Any]] = {}
         if compiled.linked:
-            found = self._reader.results(select, [row[0] for row in rows])
-            for place, node in enumerate(compiled.linked, 1):
-                documents = self._links.unpacked(row[place] for row in rows)
-                taken[node] = self._reader.take_in(node.field.target, documents, refresh=False)
+            with self._ledger.taking_in():
+                found = self._reader.results(select, [row[0] for row in rows])
+                for place, node in enumerate(compiled.linked, 1):
+                    documents = self._links.unpacked(row[place] for row in rows)
+                    taken[node] = self._reader.take_in(node.field.target, documents, refresh=False)
         else:
             found = self._reader.results(select, rows)
         await self.load(found, {**tree, **load_nodes(select.links, taken)})
@@ -167,11 +168,13 @@ class Loader:
         is_new = not self._ledger.of(root.mapper.root)
         keys: dict[JoinedNode, list[Any]] = {}
         made: dict[JoinedNode, tuple[Sequence[Any], list[Any]]] = {}
-        for node in (root, *joined.nodes):
-            keys[node] = joined.keys(rows, node)
-            by_key = dict(zip(keys[node], rows, strict=True))
-            by_key.pop(None, None)
-            made[node] = list(by_key), self._objects(joined, node, list(by_key.values()))
+        with self._ledger.taking_in():
+            for node in (root, *joined.nodes):
+                keys[node] = joined.keys(rows, node)
+                by_key = dict(zip(keys[node], rows, strict=True))
+                by_key.pop(None, None)
+                made[node] = list(by_key), self._objects(joined, node, list(by_key.values()))
+            beside = joined.values_beside(rows)
         for node in joined.nodes:
             owner = cast("JoinedNode", node.owner)
             owners = dict(zip(*made[owner], strict=True))
@@ -198,7 +201,7 @@ class Loader:
         if not joined.beside and (joined.multiplies or len(objects) == len(rows)):
             return objects, []
         by_root = dict(zip(unique, objects, strict=True))
-        came = list(zip(keys[root], joined.values_beside(rows), strict=True))
+        came = list(zip(keys[root], beside, strict=True))
         if joined.multiplies:
             came = list(dict.fromkeys(came) if joined.is_ours else dict(came).items())
         return [by_root[key] for key, _ in came], [values for _, values in came]

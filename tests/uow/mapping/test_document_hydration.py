@@ -72,6 +72,25 @@ def test_misfit(model: Any, has_others: bool, count: int) -> None:
     assert list(identity.values()) == ([other] if has_others else [])
 
 
+@pytest.mark.parametrize("has_others", [False, True])
+@pytest.mark.parametrize("model", [Note, Numbered])
+def test_document_without_key(model: Any, has_others: bool) -> None:
+    """What is parsed late has its key at once; one that has none leaves the map as it was."""
+    mapper = mapper_of(model)
+    codec = Codecs(dialect_for("mongodb")).of(mapper)
+    rows: list[Any] = [
+        {"_id": number if model is Numbered else ObjectId(), "kind": "bad"} for number in range(3)
+    ]
+    rows.append({"kind": "good"})
+    identity, other = new_identity_map(mapper), object()
+    if has_others:
+        identity[-1] = other
+    with pytest.raises((KeyError, ValidationError)):
+        codec.lazy_hydrator(None)(rows, identity, TRANSIENT)
+
+    assert list(identity.values()) == ([other] if has_others else [])
+
+
 def test_misfit_of_a_family() -> None:
     """What was made of one class is given up with what cannot be made of another."""
     mapper = mapper_of(Animal)

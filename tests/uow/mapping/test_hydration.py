@@ -167,9 +167,10 @@ def test_key_is_needed() -> None:
         make_hydrator(MAPPER, COLUMNS[1:], [None] * 3)
 
 
-def test_failing_decoder() -> None:
+@pytest.mark.parametrize("optional", [False, True])
+def test_failing_decoder(optional: bool) -> None:
     """An error in a row leaves the identity map as it was, whatever was made before it."""
-    hydrate = make_hydrator(MAPPER, COLUMNS, [None, None, int, None])
+    hydrate = make_hydrator(MAPPER, COLUMNS, [None, None, int, None], optional=optional)
     for count in (2, 60):
         for known in ({}, {-1: object()}):
             rows = [(number, "a", "1", None) for number in range(count)]
