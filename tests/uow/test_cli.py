@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -95,3 +97,58 @@ def test_own_import_errors_are_not_hidden() -> None:
     run = without("uow.cli.demo.run", "demo", "never-made.db")
 
     assert "Traceback" in run.stderr
+
+
+def interrupted(begun: Path, *arguments: str, cwd: Path) -> tuple[int, str, str]:
+    """Run `uow` until a file is there, and send SIGINT; how it ended, and what it wrote."""
+    command = [sys.executable, *MODULE, *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=cwd) as process:
+        try:
+            while process.poll() is None and not begun.exists():
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    return process.returncode, out, err
+
+
+SLEEPING = """
+from pathlib import Path
+import anyio
+from uow import Migration
+
+class Sleeping(Migration):
+    version = "001"
+
+    async def up(self):
+        await self.execute("CREATE TABLE things (id INTEGER)")
+        Path("begun").touch()
+        await anyio.sleep(60)
+
+    async def down(self):
+        await self.drop_table("things")
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_interrupted_command(options: tuple[str, ...], tmp_path: Path) -> None:
+    """SIGINT takes back what can be, and is told of in one line; the exit code is the shells'."""
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "001_sleeping.py").write_text(SLEEPING, encoding="utf-8")
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    ended = interrupted(tmp_path / "begun", "migrate", "up", "--url", url, *options, cwd=tmp_path)
+
+    assert ended == (130, "", "uow: interrupted\n")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        assert not db.execute("SELECT name FROM sqlite_schema WHERE name = 'things'").fetchall()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_an_interrupted_demo(loop: str, tmp_path: Path) -> None:
+    """It is the same in either loop, wherever the command is."""
+    path = tmp_path / "airports.db"
+    code, _, err = interrupted(path, "demo", str(path), "--loop", loop, cwd=tmp_path)
+
+    assert (code, err) == (130, "uow: interrupted\n")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Final, NoReturn
 
 __all__ = ["main"]
 
 _EXTRA_OF = {"airportsdata": "demo", "apsw": "sqlite", "cyclopts": "cli", "rich": "cli"}
+
+INTERRUPTED: Final = 130
+"""The exit code after SIGINT, as shells give it: 128 and the signal's number."""
 
 
 def main() -> None:
@@ -16,6 +20,12 @@ def main() -> None:
         from uow.cli.app import app
 
         app()
+    except KeyboardInterrupt:
+        _interrupted()
+    except BaseExceptionGroup as errors:  # from within task groups of trio
+        if errors.split(KeyboardInterrupt)[1] is not None:
+            raise
+        _interrupted()
     except BrokenPipeError:
         # Who reads our output has had enough; nothing more may be written at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -26,3 +36,8 @@ def main() -> None:
         if extra is None:
             raise
         sys.exit(f"uow: {package} is not installed; get it with: pip install 'uow[{extra}]'")
+
+
+def _interrupted() -> NoReturn:
+    sys.stderr.write("uow: interrupted\n")
+    sys.exit(INTERRUPTED)

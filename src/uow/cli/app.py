@@ -20,6 +20,7 @@ app = App(
     help="Async units of work with an identity map: the database, its schema and its migrations.",
     version=lambda: version("uow"),
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # it is told of in `main`
 )
 app.command(beanie)
 app.command(migrate)
