@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import signal
 import sqlite3
@@ -143,6 +145,48 @@ def test_an_interrupted_command(options: tuple[str, ...], tmp_path: Path) -> Non
     assert ended == (130, "", "uow: interrupted\n")
     with closing(sqlite3.connect(tmp_path / "x.db")) as db:
         assert not db.execute("SELECT name FROM sqlite_schema WHERE name = 'things'").fetchall()
+
+
+MODELS = """
+from uow import Column, Mapped, Table
+
+class Person(Table):
+    class Settings:
+        name = "people"
+
+    id: Mapped[int] = Column(primary_key=True)
+    name: Mapped[str | None] = Column(default=None)
+"""
+
+
+def test_an_interrupted_question(tmp_path: Path) -> None:
+    """Who is asked something at a terminal can leave instead of answering."""
+    (tmp_path / "shop_models.py").write_text(MODELS, encoding="utf-8")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        db.execute("CREATE TABLE people (id INTEGER NOT NULL PRIMARY KEY, called TEXT)")
+        db.commit()
+    given = ["--models", "shop_models", "--url", f"sqlite:///{tmp_path / 'x.db'}"]
+    command = [sys.executable, *MODULE, "schema", "diff", *given]
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            command, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL, cwd=tmp_path
+        ) as process:
+            try:
+                written = b""
+                while b"people.name" not in written:
+                    written += os.read(ours, 4096)
+                process.send_signal(signal.SIGINT)
+                code = process.wait(timeout=30)
+            finally:
+                process.kill()
+        written += os.read(ours, 4096)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert code == 130
+    assert written.endswith(b"uow: interrupted\r\n")
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])

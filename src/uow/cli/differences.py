@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import signal
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -124,6 +126,16 @@ def show_steps(task: Task, steps: Sequence[Step]) -> None:
         task.output.say(f"{mark} {step}", style)
 
 
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Let SIGINT end a question, which the event loop's own handler would leave open."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _answered(questions: Sequence[Question], renames: Renames) -> Renames:
     """Ask, and add what was renamed to what is known."""
     console = Console(stderr=True)
@@ -136,7 +148,9 @@ def _answered(questions: Sequence[Question], renames: Renames) -> Renames:
         names = (question.table, question.old), (question.table, question.new)
         if taken & set(names):
             continue  # one name was given away already
-        if not Confirm.ask(str(question), console=console, default=False):
+        with _interruptible():
+            is_it = Confirm.ask(str(question), console=console, default=False)
+        if not is_it:
             continue
         taken.update(names)
         if question.table is None:
