@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from pymongo import ASCENDING, IndexModel
 
-from uow import Database, Document, Table
+from uow import Column, Database, Document, Mapped, Registry, Table
 from uow.beanie import Granularity, TimeSeriesConfig
 from uow.errors import MappingError, ValidationError
 from uow.mapping.mapper import mapper_of
@@ -88,17 +89,61 @@ def test_of_measurements(given: dict[str, Any], said: str) -> None:
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ([("a", 0)], "the direction of 'a' must be a number that is not 0, or the name"),
+        ([("a", None)], "the direction of 'a' must be a number that is not 0, or the name"),
+        ([("a", True)], "the direction of 'a' must be a number that is not 0, or the name"),
+        ({"fields": ["a"], "expireAfterSeconds": -1}, "expireAfterSeconds must be a number of sec"),
+        ({"fields": ["a"], "partialFilterExpression": 3}, "partialFilterExpression must be a Map"),
+        (IndexModel([("a", ASCENDING)], expireAfterSeconds=-1), "expireAfterSeconds must be a num"),
+    ],
+)
+def test_of_indexes_of_documents(index: Any, said: str) -> None:
+    """An index that no server takes is refused with its class."""
+    with pytest.raises(MappingError) as caught:
+
+        class Bad(Document):
+            class Settings:
+                registry = Registry()
+                indexes = [index]  # noqa: RUF012 - read once, by the mapping
+
+            a: int
+
+    assert f"Bad.Settings.indexes: {said}" in str(caught.value)
+
+
+def test_measurements_without_their_moment() -> None:
+    """The field with the moment is one of the class, under the name it has in the store."""
+    config = TimeSeriesConfig(time_field="at")
+    with pytest.raises(MappingError, match=r"Bad\.Settings\.timeseries\.time_field: there is no f"):
+        define(Document, timeseries=config, registry=Registry())
+
+    class Good(Document):
+        class Settings:
+            registry = Registry()
+            timeseries = config
+
+        made: Mapped[datetime] = Column(name="at")
+
+    assert mapper_of(Good).document is not None
+
+
 def test_what_is_allowed() -> None:
     """Ends of what is allowed are; an enum's member is its text."""
     config = TimeSeriesConfig(time_field="at", granularity=Granularity.hours)
 
     class Good(Document):
         class Settings:
+            registry = Registry()
             cache_capacity = 0
             cache_expiration_time = timedelta(0)
             max_nesting_depth = 0
             max_nesting_depths_per_field = MappingProxyType({"other": 0})
             timeseries = config
+
+        at: datetime
 
     assert mapper_of(Good).name == "Good"
 
@@ -107,6 +152,7 @@ def test_what_is_allowed() -> None:
     ("settings", "said"),
     [
         ({"abstract": None}, "abstract must be a bool, got None"),
+        ({"comment": "a\0"}, "comment must be a str without NUL characters, got 'a\\x00'"),
         ({"discriminator": "", "inheritance": "single"}, "discriminator must be the name of a f"),
         ({"inheritance": ["single"]}, "inheritance must be one of 'concrete', 'joined', 'single'"),
         ({"indexes": [{"fields": "id", "name": ""}]}, "indexes: 'name' is empty"),
@@ -120,6 +166,19 @@ def test_of_tables(settings: dict[str, Any], said: str) -> None:
         define(Table, **settings)
 
     assert f"Bad.Settings.{said}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"collation": ""}, "collation= is empty"), ({"prefix": 3}, "prefix= begins names of")],
+)
+def test_of_columns(given: dict[str, Any], said: str) -> None:
+    """What a column is told is looked at by the class statement, too."""
+    with pytest.raises(MappingError, match=rf"Bad\.text: {said}"):
+
+        class Bad(Table):
+            id: Mapped[int] = Column(primary_key=True)
+            text: Mapped[str] = Column(**given)  # type: ignore[misc]  # one at a time
 
 
 OF_DATABASES: list[tuple[str, Any, str]] = [

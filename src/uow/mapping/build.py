@@ -210,7 +210,7 @@ def _check_arguments(where: str, spec: ColumnSpec) -> None:
             )
     if spec.default_factory is not None and not callable(spec.default_factory):
         raise MappingError(f"{where}: default_factory= must be callable")
-    for name in ("server_default", "generated", "check", "sql_type"):
+    for name in ("server_default", "generated", "check", "collation", "sql_type"):
         text = getattr(spec, name)
         if text is not None and not text.strip():
             raise MappingError(f"{where}: {name}= is empty")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
 
 import attrs
 
+from uow.allowed import NON_EMPTY_TEXT, SECONDS, Allowed, check_settings, instance_of
 from uow.errors import MappingError
 from uow.mapping.columns import ColumnSpec
 from uow.mapping.fields import Field
@@ -92,6 +94,12 @@ def add_collection_indexes(mapper: Mapper, fields: Mapping[str, Field], settings
                 _index(mapper, [(column.name, 1)], {"unique": True} if column.unique else {})
             )
     document = settings.document
+    series = None if document is None else document.timeseries
+    is_open = any(column.holds_rest for column in mapper.columns)
+    if series is not None and not is_open and series.time_field not in mapper.by_name:
+        raise MappingError(
+            f"{mapper.name}.Settings.timeseries.time_field: there is no field {series.time_field!r}"
+        )
     entries = () if document is None else document.indexes
     found += [_from_entry(mapper, entry) for entry in entries]
     mapper.collection_indexes = tuple(found)
@@ -100,6 +108,24 @@ def add_collection_indexes(mapper: Mapper, fields: Mapping[str, Field], settings
         for index in found
         if index.options.get("unique") and (columns := _columns(mapper, index)) is not None
     )
+
+
+_DIRECTION: Final = Allowed(
+    "a number that is not 0, or the name of a kind of index",
+    lambda way: (
+        NON_EMPTY_TEXT.holds(way)
+        or (isinstance(way, (int, float)) and not isinstance(way, bool) and way != 0)
+    ),
+)
+
+_OPTIONS: Final[Mapping[str, Allowed]] = MappingProxyType(
+    {
+        "expireAfterSeconds": SECONDS,
+        "name": NON_EMPTY_TEXT.or_none(),
+        "partialFilterExpression": instance_of(Mapping),
+    }
+)
+"""What options of an index may be; others are the server's to look at."""
 
 
 def _columns(mapper: Mapper, index: CollectionIndex) -> tuple[MappedColumn, ...] | None:
@@ -153,6 +179,10 @@ def _part(where: str, part: object) -> tuple[str, Any]:
 def _index(
     mapper: Mapper, keys: list[tuple[str, Any]], options: dict[str, Any], *, is_exact: bool = False
 ) -> CollectionIndex:
+    for key, direction in keys:
+        where = f"{mapper.name}.Settings.indexes: the direction of {key!r}"
+        check_settings(where, {"": direction}, {"": _DIRECTION}, MappingError)
+    check_settings(f"{mapper.name}.Settings.indexes: ", options, _OPTIONS, MappingError)
     stored = [(name if is_exact else _stored(mapper, name), direction) for name, direction in keys]
     name = options.pop("name", None) or "_".join(f"{key}_{way}" for key, way in stored)
     return CollectionIndex(name=name, keys=tuple(stored), options=options)

@@ -95,7 +95,7 @@ def _expand(owner: str, field: Field, prefix: str) -> tuple[Embedded, dict[str, 
     }
     if given:
         raise MappingError(f"{where}: prefix= goes with no other argument than default=None")
-    if not prefix.isidentifier():
+    if type(prefix) is not str or not prefix.isidentifier():
         raise MappingError(f"{where}: prefix= begins names of attributes and columns")
     class_, nullable = split_optional(field.hint.type)
     try:

@@ -196,7 +196,10 @@ def _own_values(
 _ALLOWED: Final[Mapping[str, Allowed]] = MappingProxyType(
     {
         "abstract": FLAG,
-        "comment": instance_of(str).or_none(),
+        "comment": Allowed(
+            "a str without NUL characters",
+            lambda value: value is None or (isinstance(value, str) and "\0" not in value),
+        ),
         "discriminator": Allowed("the name of a field", NON_EMPTY_TEXT.holds).or_none(),
         "inheritance": one_of(*_KINDS).or_none(),
         "registry": instance_of(Registry).or_none(),
