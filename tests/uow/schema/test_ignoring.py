@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from uow import (
     ValidationError,
     apply_schema,
     diff_schema,
+    inspect_schema,
 )
 
 pytestmark = [
@@ -94,6 +96,34 @@ async def test_tables_of_others(database: Database) -> None:
     assert await diff_schema(database, [things()], ignore=["celery_*"]) == []
     left = await diff_schema(database, [things()], ignore=["celery_[tm]*", "CELERY_*"])
     assert texts(left) == ["drop the table celery_results"]
+
+
+async def test_what_refers_to_ours_still_does(database: Database) -> None:
+    """A table of ours may be built anew, or changed, under the eyes of theirs that refers to it."""
+
+    class Thing(base()):  # type: ignore[misc]
+        class Settings:
+            name = "things"
+
+        id: Mapped[int] = Column(primary_key=True)
+        amount: Mapped[Decimal] = Column(precision=10, scale=2, default=Decimal(1))
+
+    await run(
+        database,
+        "CREATE TABLE things (id INTEGER PRIMARY KEY, amount INTEGER)",
+        "CREATE TABLE celery_meta (id INTEGER REFERENCES things (id))",
+        "INSERT INTO things (id, amount) VALUES (1, 2)",
+        "INSERT INTO celery_meta (id) VALUES (1)",
+    )
+
+    found = await diff_schema(database, [Thing], ignore=["celery_*"])
+    await apply_schema(database, found, allow_destructive=True)
+
+    assert await diff_schema(database, [Thing], ignore=["celery_*"]) == []
+    theirs = (await inspect_schema(database)).table("celery_meta")
+    assert theirs is not None
+    assert [key.target.name for key in theirs.foreign_keys] == ["things"]
+    assert await run(database, "SELECT count(*) FROM celery_meta") == [(1,)]
 
 
 async def test_what_is_renamed_is_asked_for(database: Database) -> None:
