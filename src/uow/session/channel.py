@@ -107,6 +107,14 @@ class Channel:
     # What only hands on what it awaits is no coroutine of its own: each costs on every way in
     # and out, and a unit of work passes here with every statement.
 
+    def fetch_begun(self, statement: Statement) -> Awaitable[list[Row]]:
+        """Run a statement in the transaction, which it begins if none is open."""
+        if self.connection is not None:
+            return self.fetch(statement)
+        if statement.reads and self.options.atomic:
+            return self._begin_with(statement)
+        return self._begin_then_fetch(statement)
+
     def fetch(self, statement: Statement, phase: Phase = Phase.QUERY) -> Awaitable[list[Row]]:
         """Run a statement and return its rows."""
         if self._observers:
@@ -254,6 +262,47 @@ class Channel:
         if self._observers:
             self._tell("BEGIN")
         return connection.begin(self.options)
+
+    async def _begin_then_fetch(self, statement: Statement) -> list[Row]:
+        await self.begin()
+        return await self.fetch(statement)
+
+    async def _begin_with(self, statement: Statement) -> list[Row]:
+        """Begin the transaction with a statement that reads, in one round trip where that can be.
+
+        Nothing of the unit was done before it, and it does nothing itself: so it is taken again on
+        another connection if this one turns out to be lost, as BEGIN alone is.
+        """
+        if self._observers:
+            self._tell("BEGIN")
+            self._tell(statement)
+        failure: BaseException | None = None
+
+        async def begin(connection: Connection) -> list[Row]:
+            nonlocal failure
+            self.connection = connection  # who closes the session meanwhile cuts it off
+            try:
+                rows = await connection.begin_and_fetch(self.options, statement)
+            except BaseException as error:
+                if self.connection is not connection:
+                    raise closed_under_us() from error
+                if isinstance(error, ConnectionLostError) or not connection.in_transaction:
+                    self.connection = None
+                    raise
+                failure = error  # the transaction is open, and the connection stays here with it
+                return []
+            if self.connection is not connection:
+                raise closed_under_us()
+            return rows
+
+        try:
+            _, rows = await first_step(self.pool, begin)
+            if failure is not None:
+                raise failure
+        except UowError as error:
+            mark(error, Phase.QUERY)
+            raise
+        return rows
 
     async def commit(self) -> None:
         """Commit the open transaction and give the connection back.

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
-from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from uow.session.alarm import alarm_of
 from uow.session.held import Held, resume
 
 __all__ = ["End", "finish"]
@@ -80,48 +81,29 @@ async def _finish_by_proxy(
     loop: asyncio.AbstractEventLoop, work: Work, end: End[T], budget: float
 ) -> None:
     """Wait for the first answer in this task; for what comes after it, a task takes over."""
-    deadline = loop.time() + budget
     context = copy_context()  # one for all its steps, as in a task
+    left = budget
     try:
         answer = context.run(work.send, None)
-        if _is_future(answer, loop) and await _is_answered(answer, work, end, budget, context):
-            answer = context.run(work.send, None)
+        if isinstance(answer, asyncio.Future) and answer.get_loop() is loop:
+            held = Held(answer)
+            alarm = alarm_of(loop, budget)
+            deadline = alarm.set(held, loop)
+            try:
+                await held
+            except asyncio.CancelledError as error:
+                end.cancelled = error
+            except BaseException:
+                _go_on_alone(loop, resume(work, answer), budget, context)
+                raise
+            finally:
+                alarm.stop(held)
+            if held.is_answered:
+                answer = context.run(work.send, None)
+            left = deadline - loop.time()
     except (StopIteration, asyncio.CancelledError):
         return
-    rest = resume(work, answer)
-    await _finish_in_a_task(loop, rest, end, deadline - loop.time(), context)
-
-
-def _is_future(answer: object, loop: asyncio.AbstractEventLoop) -> TypeGuard[asyncio.Future[Any]]:
-    return isinstance(answer, asyncio.Future) and answer.get_loop() is loop
-
-
-async def _is_answered(
-    answer: asyncio.Future[Any],
-    work: Work,
-    end: End[T],
-    budget: float,
-    context: Context,
-) -> bool:
-    """Wait for an answer that is no error.
-
-    Returns:
-        False also if we were cancelled or the budget is spent: it may yet come.
-    """
-    loop = answer.get_loop()
-    held = Held(answer)
-    timer = loop.call_later(budget, held.wake)
-    try:
-        await held
-    except asyncio.CancelledError as error:
-        end.cancelled = error
-        return False
-    except BaseException:
-        _go_on_alone(loop, resume(work, answer), budget, context)
-        raise
-    finally:
-        timer.cancel()
-    return answer.done() and not answer.cancelled() and answer.exception() is None
+    await _finish_in_a_task(loop, resume(work, answer), end, left, context)
 
 
 def _go_on_alone(

@@ -90,7 +90,10 @@ def _is_followed(step: Step) -> bool:
     """Whether relations may stand on what is written."""
     if step.mapper.hierarchy is not None:
         return True
-    return any(column.by_relation for column in step.columns)
+    for column in step.columns:  # noqa: SIM110 - each step of each flush comes by here
+        if column.by_relation:
+            return True
+    return False
 
 
 class Flush:
@@ -103,6 +106,7 @@ class Flush:
 
     __slots__ = (
         "_awaited",
+        "_awaits",
         "_codecs",
         "_documents",
         "_followed",
@@ -120,6 +124,7 @@ class Flush:
         self.is_heard = is_heard
         self._ledger = ledger
         self._codecs = codecs
+        self._awaits = False
         # Keys that rows are sent with as soon as other rows are stored.
         self._awaited = awaited_keys(plan.steps)
         self._keys: dict[tuple[int, MappedColumn], Any] = {}
@@ -132,10 +137,13 @@ class Flush:
             self._documents = DocumentWrites(plan.steps, codecs)
             self._jobs = [Job(step, (), step.form.returning) for step in plan.steps]
             return
-        self._jobs = [
-            Job(step, (), step.form.returning) if step.awaited else self._job(step)
-            for step in plan.steps
-        ]
+        self._jobs: list[Job] = []
+        for step in plan.steps:
+            if step.awaited:
+                self._awaits = True
+                self._jobs.append(Job(step, (), step.form.returning))
+            else:
+                self._jobs.append(self._job(step))
 
     @property
     def only_statement(self) -> Sendable | None:
@@ -287,7 +295,7 @@ class Flush:
             defer = self._codecs.dialect.capabilities.defer_constraints
             if defer is not None:
                 await write(Statement(defer), returns=False)
-        if any(step.awaited for step in self.plan.steps):
+        if self._awaits:
             await find_free_values(self.plan.steps, self._codecs, write)
         for number, unfinished in enumerate(self._jobs):
             job = unfinished

@@ -7,7 +7,7 @@ session decides when, the channel does the I/O, the journal knows the way back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from uow.errors import NotLoadedError, ObjectStateError, UnknownFieldError
@@ -838,7 +838,7 @@ class Ledger:
 def _has_relations(class_: type[Any]) -> bool:
     if not issubclass(class_, ModelStorage):
         return False
-    mapper = cast("Any", class_)._uow_mapper
+    mapper = type.__getattribute__(class_, "_uow_mapper")  # past what classes do for queries
     return bool(mapper.relations or mapper.links)
 
 

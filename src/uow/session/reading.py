@@ -61,12 +61,15 @@ class Reader:
         codec = unit.codecs.of(mapper)
         text = codec.get_statement(for_update=lock, nowait=nowait, skip_locked=skip_locked)
         statement = text.statement(codec.encode_key(key))
-        classes = None if mapper.hierarchy is None else codec.classes_by_key
-        how = ForUpdate(nowait=nowait, skip_locked=skip_locked)
-        if lock and leaves_rows_unlocked(unit, mapper, classes, how):
-            rows = await self._fetch_locked(shape_of(mapper, classes), how, statement)
+        if lock:
+            classes = None if mapper.hierarchy is None else codec.classes_by_key
+            how = ForUpdate(nowait=nowait, skip_locked=skip_locked)
+            if leaves_rows_unlocked(unit, mapper, classes, how):
+                rows = await self._fetch_locked(shape_of(mapper, classes), how, statement)
+            else:
+                rows = await unit.fetch(statement, lock=True)
         else:
-            rows = await unit.fetch(statement, lock=lock)
+            rows = await unit.fetch(statement)
         if not rows:
             return None
         return self.take_in(mapper, rows, refresh=lock, classes=codec.classes_by_key)[0]
