@@ -1,10 +1,10 @@
 """BEGIN in one round trip with the first statement of its transaction.
 
 The server runs the messages of the extended protocol in order until it is asked to come to a point
-(Sync); after one that fails it skips the rest. So BEGIN goes to the socket right before what asyncpg
-sends for the statement, with no Sync of its own. Its answers come first, and asyncpg reads over
-them: of several command tags it keeps the last, and what it knows of the transaction is what the
-server says at the Sync. The JDBC driver of PostgreSQL has begun its transactions like this for
+(Sync); after one that fails it skips the rest. So BEGIN goes to the socket right before what
+asyncpg sends for the statement, with no Sync of its own. Its answers come first, and asyncpg reads
+over them: of several command tags it keeps the last, and what it knows of the transaction is what
+the server says at the Sync. The JDBC driver of PostgreSQL has begun its transactions like this for
 twenty years, so servers and poolers know it.
 
 See "Extended Query" and "Pipelining" in the chapter on the protocol in PostgreSQL's manual.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from uow.drivers._asyncpg_handle import Handle
 
-__all__ = ["begin_messages", "send_ahead"]
+__all__ = ["Ahead", "begin_messages"]
 
 _MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 """Linux keeps what is sent with it until more is sent, so that both travel as one packet."""
@@ -42,18 +42,29 @@ def _message(kind: bytes, body: bytes) -> bytes:
     return kind + (len(body) + 4).to_bytes(4, "big") + body
 
 
-def send_ahead(handle: Handle, messages: bytes) -> None:
-    """Send messages that are answered together with what is sent next. Does not wait."""
-    transport = handle._transport
-    plain = _plain_socket(transport)
-    sent = 0
-    if plain is not None and not transport.get_write_buffer_size():
-        try:
-            sent = plain.send(messages, _MORE)
-        except OSError:
-            sent = 0  # there is no room, or nobody: the transport finds out which
-    if sent < len(messages):
-        transport.write(messages[sent:])
+class Ahead:
+    """The way to the server past asyncpg, for what is answered together with what it sends next.
+
+    Args:
+        handle: asyncpg's connection.
+    """
+
+    __slots__ = ("_plain", "_transport")
+
+    def __init__(self, handle: Handle) -> None:
+        self._transport = handle._transport
+        self._plain = _plain_socket(handle._transport)
+
+    def send(self, messages: bytes) -> None:
+        """Send messages. Does not wait."""
+        sent = 0
+        if self._plain is not None and not self._transport.get_write_buffer_size():
+            try:
+                sent = self._plain.send(messages, _MORE)
+            except OSError:
+                sent = 0  # there is no room, or nobody: the transport finds out which
+        if sent < len(messages):
+            self._transport.write(messages[sent:])
 
 
 def _plain_socket(transport: Any) -> socket.socket | None:

@@ -24,7 +24,7 @@ from typing import Final, NoReturn, TypeVar, final
 
 import anyio
 
-from uow.drivers._asyncpg_begin import begin_messages, send_ahead
+from uow.drivers._asyncpg_begin import Ahead, begin_messages
 from uow.drivers._asyncpg_codecs import with_zones
 from uow.drivers._asyncpg_errors import came_from_server, cause_of, error_for
 from uow.drivers._asyncpg_handle import CLIENT_ERRORS, Handle, Prepared, ServerError, client
@@ -99,6 +99,7 @@ class AsyncpgConnection:
 
     __slots__ = (
         "__weakref__",
+        "_ahead",
         "_effect",
         "_handle",
         "_has_failed",
@@ -110,6 +111,7 @@ class AsyncpgConnection:
 
     def __init__(self, handle: Handle, *, keeps_statements: bool) -> None:
         self._handle = handle
+        self._ahead = Ahead(handle)
         self._keeps_statements = keeps_statements
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
@@ -151,7 +153,11 @@ class AsyncpgConnection:
     @property
     def needs_reset(self) -> bool:
         """Whether `reset` must run before the next borrower. Never blocks."""
-        return self._effect is not Effect.NOTHING or self._streams > 0 or self.in_transaction
+        return (
+            self._effect is not Effect.NOTHING
+            or self._streams > 0
+            or self._handle.is_in_transaction()
+        )
 
     def taint(self) -> None:
         """Note that somebody had asyncpg's own connection."""
@@ -274,7 +280,7 @@ class AsyncpgConnection:
         """Begin a transaction, and return the rows of its first statement, in one round trip."""
         if options.defer_constraints:  # which takes a second command
             return await begin_then_fetch(self, options, statement)
-        send_ahead(self._handle, begin_messages(self._begin_text(options)))
+        self._ahead.send(begin_messages(self._begin_text(options)))
         try:
             return await self.fetch(statement)
         except BaseException:
@@ -285,7 +291,7 @@ class AsyncpgConnection:
 
     def _begin_text(self, options: TransactionOptions) -> str:
         # The server only warns.
-        if self.in_transaction:
+        if self._handle.is_in_transaction():
             raise QueryError("a transaction is open already")
         self._has_failed = False
         if options is PLAIN:
@@ -330,9 +336,10 @@ class AsyncpgConnection:
         await self._call(self._handle.execute(sql))
 
     def _check_transaction(self) -> None:
-        if self.in_transaction:
+        handle = self._handle
+        if handle.is_in_transaction() and not handle.is_closed():
             return
-        if self.is_closed:
+        if handle.is_closed():
             raise ConnectionLostError("the connection is closed")
         raise TransactionPoisonedError("PostgreSQL has rolled this transaction back")
 

@@ -331,7 +331,10 @@ class Channel:
                 self.database.commit_timeout,
                 is_plain=connection.commits_plainly,
             )
-            await self._ended(end, connection)
+            if end.is_done:
+                self._cancelled = end.cancelled
+            else:
+                await self._ended(end, connection)
         finally:
             self.connection = None
             if not self.pool.release_nowait(connection):

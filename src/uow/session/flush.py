@@ -308,13 +308,15 @@ class Flush:
             answers: list[Any] = []
             for sent in job.statements:
                 answers.append(await write(sent, returns=returns))  # noqa: PERF401
+            count = len(job.step.objects)
             if job.step.kind is Kind.INSERT:
-                refuse_unstored(job.step, answers)
+                if not (returns and len(answers) == 1 and len(answers[0]) >= count):
+                    refuse_unstored(job.step, answers)
                 if job.rereads:
                     answers = [await self._reread(job, answers, write)]
                 if self._awaited:
                     self._note_keys(job, answers)
-            else:
+            elif job.returning or answers != [count]:
                 await self._refuse_stale(job, answers, write)
             if job.reads:
                 answers = [await write(statement, returns=True) for statement in job.reads]
