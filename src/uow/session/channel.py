@@ -276,33 +276,36 @@ class Channel:
         if self._observers:
             self._tell("BEGIN")
             self._tell(statement)
-        failure: BaseException | None = None
-
-        async def begin(connection: Connection) -> list[Row]:
-            nonlocal failure
-            self.connection = connection  # who closes the session meanwhile cuts it off
-            try:
-                rows = await connection.begin_and_fetch(self.options, statement)
-            except BaseException as error:
-                if self.connection is not connection:
-                    raise closed_under_us() from error
-                if isinstance(error, ConnectionLostError) or not connection.in_transaction:
-                    self.connection = None
-                    raise
-                failure = error  # the transaction is open, and the connection stays here with it
-                return []
-            if self.connection is not connection:
-                raise closed_under_us()
-            return rows
-
         try:
-            _, rows = await first_step(self.pool, begin)
-            if failure is not None:
-                raise failure
+            _, (rows, failure) = await first_step(
+                self.pool, partial(self._begin_with_on, statement)
+            )
         except UowError as error:
             mark(error, Phase.QUERY)
             raise
-        return rows
+        if failure is None:
+            return rows
+        if isinstance(failure, UowError):
+            mark(failure, Phase.QUERY)
+        raise failure
+
+    async def _begin_with_on(
+        self, statement: Statement, connection: Connection
+    ) -> tuple[list[Row], BaseException | None]:
+        """Give the rows, or what went wrong in a transaction that is open, and stays here."""
+        self.connection = connection  # who closes the session meanwhile cuts it off
+        try:
+            rows = await connection.begin_and_fetch(self.options, statement)
+        except BaseException as error:
+            if self.connection is not connection:
+                raise closed_under_us() from error
+            if isinstance(error, ConnectionLostError) or not connection.in_transaction:
+                self.connection = None
+                raise
+            return [], error
+        if self.connection is not connection:
+            raise closed_under_us()
+        return rows, None
 
     async def commit(self) -> None:
         """Commit the open transaction and give the connection back.

@@ -12,7 +12,7 @@ Three steps, of which only the second waits:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from uow.errors import Outcome, QueryError, UowError
@@ -169,7 +169,8 @@ class Flush:
             self.plan.moves.take(entries)
         if self.plan.linked:
             entries.append(self.plan.linked)
-        ledger.settle_unchanged(unchanged)
+        if unchanged:
+            ledger.settle_unchanged(unchanged)
         ledger.take(written)
         for record in unchanged:
             ledger.enlist(record)
@@ -498,7 +499,7 @@ class Flush:
         ledger = self._ledger
         objects = step.objects
         if form.returning:
-            rows = [row for answer in answers for row in answer]
+            rows = answers[0] if len(answers) == 1 else [*chain.from_iterable(answers)]
             step.codec.fill(form.returning, objects, rows)
         if form.counts and mapper.version is not None:
             store = mapper.version.set_slot

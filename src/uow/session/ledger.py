@@ -134,7 +134,7 @@ class Ledger:
     @property
     def recorded(self) -> list[Record]:
         """The records of stored objects that were written to and have one."""
-        return list(self._changed)
+        return list(self._changed) if self._changed else []
 
     def take(self, seen: Mapping[MappedColumn, Mapping[Model, Any]]) -> None:
         """Empty the sets: what waited is in a plan.

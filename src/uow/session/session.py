@@ -519,14 +519,14 @@ class Session:
                 if for_update or nowait or skip_locked:
                     lock = ForUpdate(nowait=nowait, skip_locked=skip_locked)
                 return cast("M | None", await self._loader.get(mapper, wanted, paths, lock=lock))
-            found = await self._reader.get(
+            found: M | None = await self._reader.get(
                 mapper,
                 wanted,
                 lock=for_update or nowait or skip_locked,
                 nowait=nowait,
                 skip_locked=skip_locked,
             )
-            return cast("M | None", found)
+            return found
         finally:
             self._operation = outer
 
