@@ -153,11 +153,7 @@ class AsyncpgConnection:
     @property
     def needs_reset(self) -> bool:
         """Whether `reset` must run before the next borrower. Never blocks."""
-        return (
-            self._effect is not Effect.NOTHING
-            or self._streams > 0
-            or self._handle.is_in_transaction()
-        )
+        return self._effect is not Effect.NOTHING or self._streams > 0 or self.in_transaction
 
     def taint(self) -> None:
         """Note that somebody had asyncpg's own connection."""
@@ -168,14 +164,14 @@ class AsyncpgConnection:
     async def fetch(self, statement: Statement) -> list[Row]:
         """Run a statement and return every row, in the store's order."""
         try:
-            return await self._handle.fetch(statement.sql, *statement.parameters)
+            return await self._handle.fetch_known(statement.sql, statement.parameters)
         except BaseException as error:  # noqa: BLE001  # raised again, translated
             await self._after(error, writes=not statement.reads)
 
     async def execute(self, statement: Statement) -> int:
         """Run a statement and return how many rows it matched."""
         try:
-            return count_of(await self._handle.execute(statement.sql, *statement.parameters))
+            return count_of(await self._handle.execute_known(statement.sql, statement.parameters))
         except BaseException as error:  # noqa: BLE001  # raised again, translated
             await self._after(error, writes=not statement.reads)
 
@@ -278,7 +274,7 @@ class AsyncpgConnection:
 
     async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
         """Begin a transaction, and return the rows of its first statement, in one round trip."""
-        if options.defer_constraints:  # which takes a second command
+        if options.defer_constraints or not self._handle.takes_ahead:  # that is a second command
             return await begin_then_fetch(self, options, statement)
         self._ahead.send(begin_messages(self._begin_text(options)))
         try:
@@ -291,7 +287,7 @@ class AsyncpgConnection:
 
     def _begin_text(self, options: TransactionOptions) -> str:
         # The server only warns.
-        if self._handle.is_in_transaction():
+        if self.in_transaction:
             raise QueryError("a transaction is open already")
         self._has_failed = False
         if options is PLAIN:
@@ -337,7 +333,7 @@ class AsyncpgConnection:
 
     def _check_transaction(self) -> None:
         handle = self._handle
-        if handle.is_in_transaction() and not handle.is_closed():
+        if not handle.is_closed() and handle.is_in_transaction():
             return
         if handle.is_closed():
             raise ConnectionLostError("the connection is closed")

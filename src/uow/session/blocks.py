@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final, overload
@@ -133,7 +133,7 @@ class SessionBlock:
         self._session = session
         session._unit.is_explicit = True
 
-    def __aenter__(self) -> Awaitable[Session]:
+    def __aenter__(self) -> Coroutine[Any, Any, Session]:
         return self._session.__aenter__()
 
     async def __aexit__(

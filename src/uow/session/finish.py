@@ -46,9 +46,9 @@ class End(Generic[T]):
         self.cancelled: BaseException | None = None
 
 
-async def finish(
+def finish(
     action: Callable[[], Awaitable[T]], budget: float, *, is_plain: bool = False
-) -> End[T]:
+) -> Awaitable[End[T]]:
     """Run something to its end, or to the end of its budget.
 
     Args:
@@ -60,13 +60,11 @@ async def finish(
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return await _finish_in_a_group(action, budget)
+        return _finish_in_a_group(action, budget)
     end: End[T] = End()
     if is_plain:
-        await _finish_by_proxy(loop, _run(action, end), end, budget)
-    else:
-        await _finish_in_a_task(loop, _run(action, end), end, budget)
-    return end
+        return _finish_by_proxy(loop, _run(action, end), end, budget)
+    return _finish_in_a_task(loop, _run(action, end), end, budget)
 
 
 async def _run(action: Callable[[], Awaitable[T]], end: End[T]) -> None:
@@ -79,7 +77,7 @@ async def _run(action: Callable[[], Awaitable[T]], end: End[T]) -> None:
 
 async def _finish_by_proxy(
     loop: asyncio.AbstractEventLoop, work: Work, end: End[T], budget: float
-) -> None:
+) -> End[T]:
     """Wait for the first answer in this task; for what comes after it, a task takes over."""
     context = copy_context()  # one for all its steps, as in a task
     left = budget
@@ -102,8 +100,8 @@ async def _finish_by_proxy(
                 answer = context.run(work.send, None)
             left = deadline - loop.time()
     except (StopIteration, asyncio.CancelledError):
-        return
-    await _finish_in_a_task(loop, resume(work, answer), end, left, context)
+        return end
+    return await _finish_in_a_task(loop, resume(work, answer), end, left, context)
 
 
 def _go_on_alone(
@@ -123,7 +121,7 @@ async def _finish_in_a_task(
     end: End[T],
     budget: float,
     context: Context | None = None,
-) -> None:
+) -> End[T]:
     # The task wakes us itself: `asyncio.shield` would take the loop another turn.
     ended: asyncio.Future[None] = loop.create_future()
 
@@ -143,6 +141,7 @@ async def _finish_in_a_task(
     finally:
         if task.done():  # else this coroutine is thrown away, and the budget is all that ends it
             timer.cancel()
+    return end
 
 
 def _set(ended: asyncio.Future[None]) -> None:

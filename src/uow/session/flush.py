@@ -133,11 +133,11 @@ class Flush:
         # What became of each object of a flush that was no transaction, when it fails.
         self.outcomes: list[tuple[object, Outcome]] = []
         self._followed: list[tuple[Follower, list[Any], list[Any] | None]] = []
+        self._jobs: list[Job] = []
         if plan.steps and plan.steps[0].mapper.document is not None:
             self._documents = DocumentWrites(plan.steps, codecs)
             self._jobs = [Job(step, (), step.form.returning) for step in plan.steps]
             return
-        self._jobs: list[Job] = []
         for step in plan.steps:
             if step.awaited:
                 self._awaits = True
