@@ -48,7 +48,7 @@ class End(Generic[T]):
 
 def finish(
     action: Callable[[], Awaitable[T]], budget: float, *, is_plain: bool = False
-) -> Awaitable[End[T]]:
+) -> Coroutine[Any, Any, End[T]]:
     """Run something to its end, or to the end of its budget.
 
     Args:
