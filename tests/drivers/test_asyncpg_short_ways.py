@@ -5,6 +5,7 @@ Each test runs also with the class of connections that is for versions of asyncp
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -116,6 +117,36 @@ async def test_begun_with_a_statement(connection: AsyncpgConnection, times: int)
 
     assert await value(connection, "SELECT count(*) FROM t") == 1
     assert not connection.needs_reset
+
+
+class Narrow:
+    """A socket that takes a few bytes at a time, or none."""
+
+    def __init__(self, real: socket.socket, room: int) -> None:
+        self.real = real
+        self.room = room
+
+    def send(self, data: bytes, flags: int) -> int:
+        """Send what there is room for."""
+        if not self.room:
+            raise BlockingIOError
+        return self.real.send(data[: self.room], flags)
+
+
+@pytest.mark.parametrize("kind", [DirectConnection], indirect=True)
+@pytest.mark.parametrize("room", [None, 0, 1, 13])
+async def test_no_room_in_the_socket(connection: AsyncpgConnection, room: int | None) -> None:
+    """What the socket does not take goes by asyncio's transport; so all of it where TLS is."""
+    ahead: Any = connection._ahead
+    if room is None:
+        ahead._plain = None
+    elif ahead._plain is not None:  # a system that cannot keep a packet back has none
+        ahead._plain = Narrow(ahead._plain, room)
+    for _ in range(2):
+        assert await connection.begin_and_fetch(PLAIN, ONE) == [(1,)]
+        assert connection.in_transaction
+        assert await value(connection, "SELECT statement_timestamp() > now()")
+        await connection.rollback()
 
 
 async def test_it_is_one_transaction(connection: AsyncpgConnection) -> None:
