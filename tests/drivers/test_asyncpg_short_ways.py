@@ -76,7 +76,7 @@ async def value(connection: AsyncpgConnection, sql: str, *parameters: object) ->
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        ("0.30.0", DirectConnection),
+        ("0.32.0", DirectConnection),
         (asyncpg.__version__, DirectConnection),
         ("0.33.0", PublicConnection),
         ("0.33rc1", PublicConnection),
