@@ -69,10 +69,10 @@ async def test_first_statement_that_is_always_lost(
         await session.get_one(Account, 1)
     for number in (1, 2):
         proxy.before(runs("BEGIN"), Cut(), nth=number)
-    session = Session.begin(world.database)
+    begun = Session.begin(world.database)
     with pytest.raises(ConnectionLostError) as caught:
-        async with session as opened:
-            await opened.get_one(Account, 1)
+        async with begun as session:
+            await session.get_one(Account, 1)
 
     assert caught.value.phase is Phase.QUERY
     assert caught.value.outcome is Outcome.NOT_APPLIED

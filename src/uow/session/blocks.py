@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final, overload
@@ -133,8 +133,8 @@ class SessionBlock:
         self._session = session
         session._unit.is_explicit = True
 
-    def __aenter__(self) -> Coroutine[Any, Any, Session]:
-        return self._session.__aenter__()
+    async def __aenter__(self) -> Session:
+        return await self._session.__aenter__()
 
     async def __aexit__(
         self,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -83,7 +83,7 @@ async def _finish_by_proxy(
     left = budget
     try:
         answer = context.run(work.send, None)
-        if isinstance(answer, asyncio.Future) and answer.get_loop() is loop:
+        if _is_future_of(loop, answer):
             held = Held(answer)
             alarm = alarm_of(loop, budget)
             deadline = alarm.set(held, loop)
@@ -102,6 +102,12 @@ async def _finish_by_proxy(
     except (StopIteration, asyncio.CancelledError):
         return end
     return await _finish_in_a_task(loop, resume(work, answer), end, left, context)
+
+
+def _is_future_of(
+    loop: asyncio.AbstractEventLoop, answer: object
+) -> TypeGuard[asyncio.Future[Any]]:
+    return isinstance(answer, asyncio.Future) and answer.get_loop() is loop
 
 
 def _go_on_alone(

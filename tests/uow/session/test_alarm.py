@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -56,11 +57,12 @@ async def test_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     made: list[float] = []
     call_at = loop.call_at
-    monkeypatch.setattr(
-        loop,
-        "call_at",
-        lambda when, *args, **more: made.append(when) or call_at(when, *args, **more),
-    )
+
+    def note(when: float, *args: Any, **more: Any) -> asyncio.TimerHandle:
+        made.append(when)
+        return call_at(when, *args, **more)
+
+    monkeypatch.setattr(loop, "call_at", note)
     alarm = Alarm(loop, BUDGET)
     for _ in range(1000):
         sleeper = Sleeper()
