@@ -83,7 +83,7 @@ async def _finish_by_proxy(
     left = budget
     try:
         answer = context.run(work.send, None)
-        if _is_future_of(loop, answer):
+        if _is_future(answer, loop):
             held = Held(answer)
             alarm = alarm_of(loop, budget)
             deadline = alarm.set(held, loop)
@@ -104,9 +104,7 @@ async def _finish_by_proxy(
     return await _finish_in_a_task(loop, resume(work, answer), end, left, context)
 
 
-def _is_future_of(
-    loop: asyncio.AbstractEventLoop, answer: object
-) -> TypeGuard[asyncio.Future[Any]]:
+def _is_future(answer: object, loop: asyncio.AbstractEventLoop) -> TypeGuard[asyncio.Future[Any]]:
     return isinstance(answer, asyncio.Future) and answer.get_loop() is loop
 
 
