@@ -19,11 +19,12 @@ import os
 import socket
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, NoReturn, TypeVar, final
 
 import anyio
-import anyio.lowlevel
 
+from uow.drivers._asyncpg_begin import Ahead, begin_messages
 from uow.drivers._asyncpg_codecs import with_zones
 from uow.drivers._asyncpg_errors import came_from_server, cause_of, error_for
 from uow.drivers._asyncpg_handle import CLIENT_ERRORS, Handle, Prepared, ServerError, client
@@ -36,7 +37,7 @@ from uow.drivers._asyncpg_text import (
     quote_savepoint,
     refusal_of,
 )
-from uow.drivers.base import PLAIN, Row, Rows, TransactionOptions
+from uow.drivers.base import PLAIN, Row, Rows, TransactionOptions, begin_then_fetch
 from uow.errors import (
     ConnectionLostError,
     DriverError,
@@ -98,6 +99,7 @@ class AsyncpgConnection:
 
     __slots__ = (
         "__weakref__",
+        "_ahead",
         "_effect",
         "_handle",
         "_has_failed",
@@ -109,6 +111,7 @@ class AsyncpgConnection:
 
     def __init__(self, handle: Handle, *, keeps_statements: bool) -> None:
         self._handle = handle
+        self._ahead = Ahead(handle)
         self._keeps_statements = keeps_statements
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
@@ -161,14 +164,14 @@ class AsyncpgConnection:
     async def fetch(self, statement: Statement) -> list[Row]:
         """Run a statement and return every row, in the store's order."""
         try:
-            return await self._handle.fetch(statement.sql, *statement.parameters)
+            return await self._handle.fetch_known(statement.sql, statement.parameters)
         except BaseException as error:  # noqa: BLE001  # raised again, translated
             await self._after(error, writes=not statement.reads)
 
     async def execute(self, statement: Statement) -> int:
         """Run a statement and return how many rows it matched."""
         try:
-            return count_of(await self._handle.execute(statement.sql, *statement.parameters))
+            return count_of(await self._handle.execute_known(statement.sql, statement.parameters))
         except BaseException as error:  # noqa: BLE001  # raised again, translated
             await self._after(error, writes=not statement.reads)
 
@@ -263,27 +266,42 @@ class AsyncpgConnection:
 
     async def begin(self, options: TransactionOptions) -> None:
         """Begin a transaction, in one round trip."""
-        text = "BEGIN"
-        if options is not PLAIN:
-            text = begin_text(
-                isolation=options.isolation,
-                read_only=options.read_only,
-                deferrable=options.deferrable,
-                defer_constraints=options.defer_constraints,
-            )
-        # The server only warns.
-        if self.in_transaction:
-            raise QueryError("a transaction is open already")
-        self._has_failed = False
+        text = self._begin_text(options)
         try:
             await self._handle.execute(text)
         except BaseException as error:  # noqa: BLE001  # raised again, translated
             await self._after(error)
 
+    async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
+        """Begin a transaction, and return the rows of its first statement, in one round trip."""
+        if options.defer_constraints or not self._handle.takes_ahead:  # that is a second command
+            return await begin_then_fetch(self, options, statement)
+        self._ahead.send(begin_messages(self._begin_text(options)))
+        try:
+            return await self.fetch(statement)
+        except BaseException:
+            # A statement that asyncpg refused to send left it without word of our BEGIN.
+            if not (self.in_transaction or self.is_closed):
+                await self._come_to_rest()
+            raise
+
+    def _begin_text(self, options: TransactionOptions) -> str:
+        # The server only warns.
+        if self.in_transaction:
+            raise QueryError("a transaction is open already")
+        self._has_failed = False
+        if options is PLAIN:
+            return "BEGIN"
+        return begin_text(
+            isolation=options.isolation,
+            read_only=options.read_only,
+            deferrable=options.deferrable,
+            defer_constraints=options.defer_constraints,
+        )
+
     async def commit(self) -> None:
         """Commit. What the server answers decides: to a failed transaction it is ROLLBACK."""
         self._check_transaction()
-        await anyio.lowlevel.checkpoint_if_cancelled()
         answer = await self._at_last("COMMIT", may_rest=False)
         if answer != "COMMIT":
             raise TransactionPoisonedError(
@@ -314,9 +332,10 @@ class AsyncpgConnection:
         await self._call(self._handle.execute(sql))
 
     def _check_transaction(self) -> None:
-        if self.in_transaction:
+        handle = self._handle
+        if not handle.is_closed() and handle.is_in_transaction():
             return
-        if self.is_closed:
+        if handle.is_closed():
             raise ConnectionLostError("the connection is closed")
         raise TransactionPoisonedError("PostgreSQL has rolled this transaction back")
 
@@ -484,6 +503,7 @@ def _is_of_the_answer(error: Exception) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
 def count_of(tag: str) -> int:
     """Give the number of rows in a command tag: `UPDATE 3`, `INSERT 0 3`; 0 where none stands."""
     last = tag.rpartition(" ")[2]

@@ -90,10 +90,13 @@ class Prepared(Protocol):
 
 
 class Handle(Protocol):
-    """A connection of asyncpg."""
+    """A connection of asyncpg, of one of the classes in `_asyncpg_direct`."""
 
     _loop: AbstractEventLoop
     _transport: Any
+
+    takes_ahead: bool
+    """Whether it reads over answers to messages that were sent before its own."""
 
     def is_closed(self) -> bool:
         """Whether it was closed, or lost."""
@@ -113,6 +116,14 @@ class Handle(Protocol):
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
         """Run a statement and give its rows, which are like tuples."""
+        ...
+
+    async def fetch_known(self, sql: str, parameters: Sequence[object]) -> list[Row]:
+        """As `fetch`, the shortest way if the statement is prepared."""
+        ...
+
+    async def execute_known(self, sql: str, parameters: Sequence[object]) -> str:
+        """As `execute`, the shortest way if the statement is prepared."""
         ...
 
     async def fetchmany(self, query: str, args: Iterable[Sequence[object]]) -> list[Row]:

@@ -31,7 +31,7 @@ from uow.drivers._mysql_text import (
     refusal_in_transaction,
     refusal_of,
 )
-from uow.drivers.base import Row, Rows, TransactionOptions
+from uow.drivers.base import Row, Rows, TransactionOptions, begin_then_fetch
 from uow.errors import (
     ConnectionLostError,
     DriverError,
@@ -235,6 +235,10 @@ class MySQLConnection:
         self._line.has_failed = False
         for text in texts:
             await self._line.text(text)
+
+    async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
+        """Begin a transaction, and return the rows of its first statement."""
+        return await begin_then_fetch(self, options, statement)
 
     async def commit(self) -> None:
         """Commit. The server's state afterwards is looked at."""

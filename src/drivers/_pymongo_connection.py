@@ -49,7 +49,7 @@ from uow.drivers._pymongo_errors import (
 )
 from uow.drivers._pymongo_stream import MongoDBStream
 from uow.drivers._pymongo_writes import Run, Tally, runs_of
-from uow.drivers.base import Row, Rows, TransactionOptions
+from uow.drivers.base import Row, Rows, TransactionOptions, begin_then_fetch
 from uow.errors import (
     ConnectionLostError,
     Outcome,
@@ -336,6 +336,10 @@ class MongoDBConnection:
             await self._driver.face.start_transaction(self._session, arguments)
         except PyMongoError as error:
             raise error_for(error) from cause_of(error)
+
+    async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
+        """Begin a transaction, and return the rows of its first statement."""
+        return await begin_then_fetch(self, options, statement)
 
     async def commit(self) -> None:
         """Commit, and again while nobody knows what became of it."""

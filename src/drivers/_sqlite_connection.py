@@ -42,7 +42,7 @@ from uow.drivers._sqlite_text import (
     refusal_of,
 )
 from uow.drivers._worker import Abandoned, Job, Worker
-from uow.drivers.base import Row, Rows, TransactionOptions
+from uow.drivers.base import Row, Rows, TransactionOptions, begin_then_fetch
 from uow.errors import (
     ConnectionLostError,
     QueryError,
@@ -446,6 +446,10 @@ class SQLiteConnection:
 
     async def _begin_immediate(self) -> None:
         self._database.execute("BEGIN IMMEDIATE")
+
+    async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
+        """Begin a transaction, and return the rows of its first statement."""
+        return await begin_then_fetch(self, options, statement)
 
     async def commit(self) -> None:
         """Commit. Locked, it is tried again until the deadline, and the transaction stays open."""

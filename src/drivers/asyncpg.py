@@ -15,6 +15,7 @@ from typing import Any, Final, final
 from uow.dialects.base import Dialect, dialect_for
 from uow.drivers._asyncpg_codecs import set_codecs
 from uow.drivers._asyncpg_connection import AsyncpgConnection
+from uow.drivers._asyncpg_direct import connection_class
 from uow.drivers._asyncpg_errors import cause_of, error_for
 from uow.drivers._asyncpg_handle import CLIENT_ERRORS, Handle, client
 from uow.drivers._asyncpg_options import AsyncpgOptions
@@ -91,7 +92,9 @@ class AsyncpgDriver:
             raise PoolClosedError("the database is closed")
         _refuse_trio()
         try:
-            handle: Handle = await client.connect(**self._arguments)
+            handle: Handle = await client.connect(
+                connection_class=connection_class(client.__version__), **self._arguments
+            )
         except _CONNECT_ERRORS as error:
             raise self._cannot_connect(error) from cause_of(error)
         connection = AsyncpgConnection(

@@ -43,6 +43,7 @@ __all__ = [
     "Statement",
     "TransactionOptions",
     "VerifiesCommits",
+    "begin_then_fetch",
 ]
 
 Row: TypeAlias = tuple[Any, ...]
@@ -182,6 +183,25 @@ class Connection(Protocol):
         """
         ...
 
+    async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
+        """Begin a transaction and run its first statement, in one round trip where that can be.
+
+        `begin_then_fetch` does it in two. After an error `in_transaction` says whether the
+        transaction was begun.
+
+        Args:
+            options: how it begins.
+            statement: one that only reads, so that it can be run again on another connection
+                where this one is lost.
+
+        Returns:
+            The rows, in the store's order.
+
+        Raises:
+            UowError: as `begin` and `fetch`.
+        """
+        ...
+
     async def commit(self) -> None:
         """Commit. Shields nothing: the caller holds a shield with a budget.
 
@@ -226,6 +246,14 @@ class Connection(Protocol):
     def terminate(self) -> None:
         """Close it at once, without I/O that waits. May be called twice, from any state."""
         ...
+
+
+async def begin_then_fetch(
+    connection: Connection, options: TransactionOptions, statement: Statement
+) -> list[Row]:
+    """Begin a transaction, then run its first statement; see `Connection.begin_and_fetch`."""
+    await connection.begin(options)
+    return await connection.fetch(statement)
 
 
 @runtime_checkable

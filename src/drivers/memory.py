@@ -89,7 +89,7 @@ from uow.drivers._sqlite_text import (
     refusal_of,
 )
 from uow.drivers._writers import Writers
-from uow.drivers.base import Row, Rows, TransactionOptions
+from uow.drivers.base import Row, Rows, TransactionOptions, begin_then_fetch
 from uow.errors import (
     ConnectionLostError,
     PoolClosedError,
@@ -439,6 +439,10 @@ class MemoryConnection:
                 self._store.execute("PRAGMA defer_foreign_keys = ON")
 
         await self._call("begin", work, writes=not options.read_only)
+
+    async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
+        """Begin a transaction, and return the rows of its first statement."""
+        return await begin_then_fetch(self, options, statement)
 
     async def commit(self) -> None:
         """Commit."""

@@ -601,19 +601,6 @@ async def test_a_cancelled_commit(table: Connection, other: Connection) -> None:
     assert await count(other) in {0, 1}
 
 
-async def test_a_commit_cancelled_before_it_was_sent(table: Connection) -> None:
-    """A cancellation that was there before leaves the transaction open."""
-    await table.begin(WRITE)
-    await table.execute_many(insert("x"))
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        await table.commit()
-
-    assert table.in_transaction
-    await table.commit()
-    assert await count(table) == 1
-
-
 async def test_no_answer_of_another_statement(table: Connection) -> None:
     """F37: whatever is cancelled when, a query gets its own answer or none."""
     for number in range(200):

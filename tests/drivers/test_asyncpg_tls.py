@@ -16,6 +16,7 @@ import trustme
 
 from uow.drivers._asyncpg_options import AsyncpgOptions
 from uow.drivers.asyncpg import AsyncpgDriver
+from uow.drivers.base import PLAIN
 from uow.errors import DriverError
 from uow.statement import Statement
 
@@ -142,6 +143,9 @@ async def test_the_right_server(
 
         assert not connection.is_closed
         assert await connection.fetch(QUERY) == [(1,)]
+        assert await connection.begin_and_fetch(PLAIN, QUERY) == [(1,)]
+        assert connection.in_transaction
+        await connection.rollback()
         await connection.aclose()
         assert place.encrypted == [True, True]
 

@@ -254,6 +254,23 @@ async def test_commit_and_rollback(table: Connection) -> None:
     assert await count(table) == 1
 
 
+async def test_begun_with_a_statement(table: Connection) -> None:
+    """A transaction can begin with its first statement; a mistake in that leaves it open."""
+    await table.execute_many(insert("x"))
+    read = Statement("SELECT a FROM t", reads=True)
+    assert await table.begin_and_fetch(WRITE, read) == [("x",)]
+    assert table.in_transaction
+    await table.execute_many(insert("y"))
+    await table.rollback()
+    assert await count(table) == 1
+
+    with pytest.raises(QueryError):
+        await table.begin_and_fetch(WRITE, Statement("SELECT nothing FROM t", reads=True))
+    assert table.in_transaction
+    await table.rollback()
+    assert not table.in_transaction
+
+
 async def test_savepoints(table: Connection) -> None:
     """Work since a savepoint can be undone and the rest kept; the savepoint stays set."""
     await table.begin(WRITE)

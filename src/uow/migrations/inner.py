@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from uow.drivers.base import PLAIN, Connection, Loading, Numbering
+from uow.drivers.base import PLAIN, Connection, Loading, Numbering, begin_then_fetch
 from uow.errors import ConnectionLostError, MigrationError, PoolTimeoutError, QueryError
 from uow.session.session import Session
 
@@ -106,6 +106,10 @@ class Inner:
         if self._has_savepoints:
             await self._outer.savepoint(name)
         self._name = name
+
+    async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
+        """Begin a transaction, and return the rows of its first statement."""
+        return await begin_then_fetch(self, options, statement)
 
     async def commit(self) -> None:
         """Keep what was done since the savepoint, as long as the migration's transaction lasts."""

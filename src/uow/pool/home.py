@@ -5,11 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, final
+from typing import Any, Final, final
 
 from uow.errors import Phase, PoolClosedError
 
 __all__ = ["Home"]
+
+
+class _Process:
+    """The process this runs in; the system is asked for its number once, and not at every loan."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = os.getpid()
+
+    def forked(self) -> None:
+        """This is a child of the process that was known."""
+        self.number = os.getpid()
+
+
+_process: Final = _Process()
+if hasattr(os, "register_at_fork"):  # where there is none, processes do not fork
+    os.register_at_fork(after_in_child=_process.forked)
 
 _INHERITED: list[object] = []
 """Connections of a parent process. Closing them, even by garbage collection, could end its own."""
@@ -37,12 +55,12 @@ class Home:
     @property
     def is_foreign(self) -> bool:
         """Whether it was settled by another process, of which this one is a fork."""
-        return self.process is not None and self.process != os.getpid()
+        return self.process is not None and self.process != _process.number
 
     def is_here(self) -> bool:
         """Whether the caller runs in this process and in this event loop."""
         try:
-            return self.process == os.getpid() and self._running_loop() is self._loop
+            return self.process == _process.number and self._running_loop() is self._loop
         except RuntimeError:
             return False
 
@@ -56,7 +74,7 @@ class Home:
             PoolClosedError: it belongs to another process or event loop.
         """
         if self.process is None:
-            self.process = os.getpid()
+            self.process = _process.number
             self._running_loop = _loop_reader()
             self._loop = self._running_loop()
         if self.is_foreign:

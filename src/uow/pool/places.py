@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Forgotten", "Slot", "Waiter", "call_site"]
 
 _PACKAGE = str(Path(__file__).parent.parent)
-_OURS: set[str] = set()
+_IS_OURS: dict[str, bool] = {}
 
 
 class Slot:
@@ -117,10 +117,12 @@ def call_site() -> tuple[CodeType | None, int]:
     frame = sys._getframe(2)
     while True:
         file = frame.f_code.co_filename
-        if file not in _OURS:
-            if not (file.startswith(_PACKAGE) or file.endswith("contextlib.py")):
-                return frame.f_code, frame.f_lasti
-            _OURS.add(file)
+        is_ours = _IS_OURS.get(file)
+        if is_ours is None:
+            is_ours = file.startswith(_PACKAGE) or file.endswith("contextlib.py")
+            _IS_OURS[file] = is_ours
+        if not is_ours:
+            return frame.f_code, frame.f_lasti
         if frame.f_back is None:
             return None, 0
         frame = frame.f_back

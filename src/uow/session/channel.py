@@ -107,6 +107,14 @@ class Channel:
     # What only hands on what it awaits is no coroutine of its own: each costs on every way in
     # and out, and a unit of work passes here with every statement.
 
+    def fetch_begun(self, statement: Statement) -> Awaitable[list[Row]]:
+        """Run a statement in the transaction, which it begins if none is open."""
+        if self.connection is not None:
+            return self.fetch(statement)
+        if statement.reads and self.options.atomic:
+            return self._begin_with(statement)
+        return self._begin_then_fetch(statement)
+
     def fetch(self, statement: Statement, phase: Phase = Phase.QUERY) -> Awaitable[list[Row]]:
         """Run a statement and return its rows."""
         if self._observers:
@@ -255,6 +263,50 @@ class Channel:
             self._tell("BEGIN")
         return connection.begin(self.options)
 
+    async def _begin_then_fetch(self, statement: Statement) -> list[Row]:
+        await self.begin()
+        return await self.fetch(statement)
+
+    async def _begin_with(self, statement: Statement) -> list[Row]:
+        """Begin the transaction with a statement that reads, in one round trip where that can be.
+
+        Nothing of the unit was done before it, and it does nothing itself: so it is taken again on
+        another connection if this one turns out to be lost, as BEGIN alone is.
+        """
+        if self._observers:
+            self._tell("BEGIN")
+            self._tell(statement)
+        try:
+            _, (rows, failure) = await first_step(
+                self.pool, partial(self._begin_with_on, statement)
+            )
+        except UowError as error:
+            mark(error, Phase.QUERY)
+            raise
+        if failure is None:
+            return rows
+        if isinstance(failure, UowError):
+            mark(failure, Phase.QUERY)
+        raise failure
+
+    async def _begin_with_on(
+        self, statement: Statement, connection: Connection
+    ) -> tuple[list[Row], BaseException | None]:
+        """Give the rows, or what went wrong in a transaction that is open, and stays here."""
+        self.connection = connection  # who closes the session meanwhile cuts it off
+        try:
+            rows = await connection.begin_and_fetch(self.options, statement)
+        except BaseException as error:
+            if self.connection is not connection:
+                raise closed_under_us() from error
+            if isinstance(error, ConnectionLostError) or not connection.in_transaction:
+                self.connection = None
+                raise
+            return [], error
+        if self.connection is not connection:
+            raise closed_under_us()
+        return rows, None
+
     async def commit(self) -> None:
         """Commit the open transaction and give the connection back.
 
@@ -282,7 +334,10 @@ class Channel:
                 self.database.commit_timeout,
                 is_plain=connection.commits_plainly,
             )
-            await self._ended(end, connection)
+            if end.is_done:
+                self._cancelled = end.cancelled
+            else:
+                await self._ended(end, connection)
         finally:
             self.connection = None
             if not self.pool.release_nowait(connection):

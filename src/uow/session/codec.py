@@ -285,20 +285,20 @@ class Codec:
         sift = self._sifters.get(columns)
         if sift is None:
             sift = self._sifters[columns] = make_sifter(columns)
-        notes = [written[column] for column in columns]
-        if len(columns) == 1 and len(notes[0]) == len(objects):
-            before: list[Iterable[Any]] = [notes[0].values()]
-        else:
-            before = [map(held.__getitem__, objects) for held in notes]
+        held = written[columns[0]]
         try:
-            rest = sift(objects, *before)
+            if len(columns) == 1 and len(held) == len(objects):
+                rest = sift(objects, held.values())
+            else:
+                notes = [written[column] for column in columns]
+                rest = sift(objects, *[map(old.__getitem__, objects) for old in notes])
         except (AttributeError, NotLoadedError, ValueError):
             return [], objects
         if not rest:
             return objects, rest
         apart = set(map(id, rest))
         if len(columns) == 1:
-            get, held = columns[0].get_slot, notes[0]
+            get = columns[0].get_slot
             rest = [obj for obj in rest if not same_value(held[obj], get(obj))]
         return [obj for obj in objects if id(obj) not in apart], rest
 

@@ -42,13 +42,27 @@ def are_in_order(steps: Sequence[Step]) -> bool:
 
     So it is for one class that does not refer to itself, where nothing unique is given up.
     """
-    mapper = steps[0].mapper if steps else None
-    if mapper is None:
+    if not steps:
         return True
-    if len(steps) == 1 and len(steps[0].objects) == 1 and not steps[0].given:
-        return steps[0].kind is not Kind.DELETE or not _refers_to_itself(mapper)
+    mapper = steps[0].mapper
     for step in steps:
-        if step.mapper is not mapper or step.given or (step.kind is Kind.DELETE and len(steps) > 1):
+        if step.given:
+            return False
+    if len(steps) == 1 and len(steps[0].objects) == 1:
+        return steps[0].kind is not Kind.DELETE or not _refers_to_itself(mapper)
+    orders = steps[0].form.orders
+    others = tuple([step.form for step in steps[1:]])
+    known = orders.get(others)
+    if known is None:
+        known = orders[others] = _are_in_order(steps)
+    return known
+
+
+def _are_in_order(steps: Sequence[Step]) -> bool:
+    """As `are_in_order`, for whatever rows of these forms."""
+    mapper = steps[0].mapper
+    for step in steps:
+        if step.mapper is not mapper or (step.kind is Kind.DELETE and len(steps) > 1):
             return False
         if step.kind is Kind.UPDATE and touches_unique(step):
             return False

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from uow.session.alarm import alarm_of
 from uow.session.held import Held, resume
 
 __all__ = ["End", "finish"]
@@ -45,9 +46,9 @@ class End(Generic[T]):
         self.cancelled: BaseException | None = None
 
 
-async def finish(
+def finish(
     action: Callable[[], Awaitable[T]], budget: float, *, is_plain: bool = False
-) -> End[T]:
+) -> Coroutine[Any, Any, End[T]]:
     """Run something to its end, or to the end of its budget.
 
     Args:
@@ -59,13 +60,11 @@ async def finish(
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return await _finish_in_a_group(action, budget)
+        return _finish_in_a_group(action, budget)
     end: End[T] = End()
     if is_plain:
-        await _finish_by_proxy(loop, _run(action, end), end, budget)
-    else:
-        await _finish_in_a_task(loop, _run(action, end), end, budget)
-    return end
+        return _finish_by_proxy(loop, _run(action, end), end, budget)
+    return _finish_in_a_task(loop, _run(action, end), end, budget)
 
 
 async def _run(action: Callable[[], Awaitable[T]], end: End[T]) -> None:
@@ -78,50 +77,35 @@ async def _run(action: Callable[[], Awaitable[T]], end: End[T]) -> None:
 
 async def _finish_by_proxy(
     loop: asyncio.AbstractEventLoop, work: Work, end: End[T], budget: float
-) -> None:
+) -> End[T]:
     """Wait for the first answer in this task; for what comes after it, a task takes over."""
-    deadline = loop.time() + budget
     context = copy_context()  # one for all its steps, as in a task
+    left = budget
     try:
         answer = context.run(work.send, None)
-        if _is_future(answer, loop) and await _is_answered(answer, work, end, budget, context):
-            answer = context.run(work.send, None)
+        if _is_future(answer, loop):
+            held = Held(answer)
+            alarm = alarm_of(loop, budget)
+            deadline = alarm.set(held, loop)
+            try:
+                await held
+            except asyncio.CancelledError as error:
+                end.cancelled = error
+            except BaseException:
+                _go_on_alone(loop, resume(work, answer), budget, context)
+                raise
+            finally:
+                alarm.stop(held)
+            if held.is_answered:
+                answer = context.run(work.send, None)
+            left = deadline - loop.time()
     except (StopIteration, asyncio.CancelledError):
-        return
-    rest = resume(work, answer)
-    await _finish_in_a_task(loop, rest, end, deadline - loop.time(), context)
+        return end
+    return await _finish_in_a_task(loop, resume(work, answer), end, left, context)
 
 
 def _is_future(answer: object, loop: asyncio.AbstractEventLoop) -> TypeGuard[asyncio.Future[Any]]:
     return isinstance(answer, asyncio.Future) and answer.get_loop() is loop
-
-
-async def _is_answered(
-    answer: asyncio.Future[Any],
-    work: Work,
-    end: End[T],
-    budget: float,
-    context: Context,
-) -> bool:
-    """Wait for an answer that is no error.
-
-    Returns:
-        False also if we were cancelled or the budget is spent: it may yet come.
-    """
-    loop = answer.get_loop()
-    held = Held(answer)
-    timer = loop.call_later(budget, held.wake)
-    try:
-        await held
-    except asyncio.CancelledError as error:
-        end.cancelled = error
-        return False
-    except BaseException:
-        _go_on_alone(loop, resume(work, answer), budget, context)
-        raise
-    finally:
-        timer.cancel()
-    return answer.done() and not answer.cancelled() and answer.exception() is None
 
 
 def _go_on_alone(
@@ -141,7 +125,7 @@ async def _finish_in_a_task(
     end: End[T],
     budget: float,
     context: Context | None = None,
-) -> None:
+) -> End[T]:
     # The task wakes us itself: `asyncio.shield` would take the loop another turn.
     ended: asyncio.Future[None] = loop.create_future()
 
@@ -161,6 +145,7 @@ async def _finish_in_a_task(
     finally:
         if task.done():  # else this coroutine is thrown away, and the budget is all that ends it
             timer.cancel()
+    return end
 
 
 def _set(ended: asyncio.Future[None]) -> None:

@@ -12,7 +12,7 @@ Three steps, of which only the second waits:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from uow.errors import Outcome, QueryError, UowError
@@ -90,7 +90,10 @@ def _is_followed(step: Step) -> bool:
     """Whether relations may stand on what is written."""
     if step.mapper.hierarchy is not None:
         return True
-    return any(column.by_relation for column in step.columns)
+    for column in step.columns:  # noqa: SIM110 - each step of each flush comes by here
+        if column.by_relation:
+            return True
+    return False
 
 
 class Flush:
@@ -103,6 +106,7 @@ class Flush:
 
     __slots__ = (
         "_awaited",
+        "_awaits",
         "_codecs",
         "_documents",
         "_followed",
@@ -120,6 +124,7 @@ class Flush:
         self.is_heard = is_heard
         self._ledger = ledger
         self._codecs = codecs
+        self._awaits = False
         # Keys that rows are sent with as soon as other rows are stored.
         self._awaited = awaited_keys(plan.steps)
         self._keys: dict[tuple[int, MappedColumn], Any] = {}
@@ -128,14 +133,17 @@ class Flush:
         # What became of each object of a flush that was no transaction, when it fails.
         self.outcomes: list[tuple[object, Outcome]] = []
         self._followed: list[tuple[Follower, list[Any], list[Any] | None]] = []
+        self._jobs: list[Job] = []
         if plan.steps and plan.steps[0].mapper.document is not None:
             self._documents = DocumentWrites(plan.steps, codecs)
             self._jobs = [Job(step, (), step.form.returning) for step in plan.steps]
             return
-        self._jobs = [
-            Job(step, (), step.form.returning) if step.awaited else self._job(step)
-            for step in plan.steps
-        ]
+        for step in plan.steps:
+            if step.awaited:
+                self._awaits = True
+                self._jobs.append(Job(step, (), step.form.returning))
+            else:
+                self._jobs.append(self._job(step))
 
     @property
     def only_statement(self) -> Sendable | None:
@@ -161,7 +169,8 @@ class Flush:
             self.plan.moves.take(entries)
         if self.plan.linked:
             entries.append(self.plan.linked)
-        ledger.settle_unchanged(unchanged)
+        if unchanged:
+            ledger.settle_unchanged(unchanged)
         ledger.take(written)
         for record in unchanged:
             ledger.enlist(record)
@@ -287,7 +296,7 @@ class Flush:
             defer = self._codecs.dialect.capabilities.defer_constraints
             if defer is not None:
                 await write(Statement(defer), returns=False)
-        if any(step.awaited for step in self.plan.steps):
+        if self._awaits:
             await find_free_values(self.plan.steps, self._codecs, write)
         for number, unfinished in enumerate(self._jobs):
             job = unfinished
@@ -300,13 +309,15 @@ class Flush:
             answers: list[Any] = []
             for sent in job.statements:
                 answers.append(await write(sent, returns=returns))  # noqa: PERF401
+            count = len(job.step.objects)
             if job.step.kind is Kind.INSERT:
-                refuse_unstored(job.step, answers)
+                if not (returns and len(answers) == 1 and len(answers[0]) >= count):
+                    refuse_unstored(job.step, answers)
                 if job.rereads:
                     answers = [await self._reread(job, answers, write)]
                 if self._awaited:
                     self._note_keys(job, answers)
-            else:
+            elif job.returning or answers != [count]:
                 await self._refuse_stale(job, answers, write)
             if job.reads:
                 answers = [await write(statement, returns=True) for statement in job.reads]
@@ -488,7 +499,7 @@ class Flush:
         ledger = self._ledger
         objects = step.objects
         if form.returning:
-            rows = [row for answer in answers for row in answer]
+            rows = answers[0] if len(answers) == 1 else [*chain.from_iterable(answers)]
             step.codec.fill(form.returning, objects, rows)
         if form.counts and mapper.version is not None:
             store = mapper.version.set_slot

@@ -60,6 +60,7 @@ class Form:
             that was loaded: it is parked, which changes no version.
         returning: the columns that come back; of deletes only where there are several rows.
         reads_answer: what is answered has to be read afterwards.
+        orders: whether such rows and those of other forms, in that order, may follow each other.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Form:
         "lazy",
         "locator",
         "mapper",
+        "orders",
         "overwritten",
         "read",
         "reads_answer",
@@ -103,6 +105,7 @@ class Form:
         self.mapper = mapper
         self.columns = columns
         self.locator = locator
+        self.orders: dict[tuple[Form, ...], bool] = {}
         self.counts = version is not None and version not in columns and kind is not Kind.DELETE
         self.sent = (*columns, version) if version is not None and self.counts else columns
         self.lazy = tuple([(place, c) for place, c in enumerate(columns) if c.is_lazy])

@@ -37,6 +37,12 @@ class Held:
         self._asyncio_future_blocking = True
         yield self
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the future has a result, and no error."""
+        future = self._future
+        return future.done() and not future.cancelled() and future.exception() is None
+
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Give the event loop of the future."""
         return self._future.get_loop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from uow.errors import NotLoadedError, ObjectStateError, UnknownFieldError
@@ -135,7 +135,7 @@ class Ledger:
     @property
     def recorded(self) -> list[Record]:
         """The records of stored objects that were written to and have one."""
-        return list(self._changed)
+        return list(self._changed) if self._changed else []
 
     def take(self, seen: Mapping[MappedColumn, Mapping[Model, Any]]) -> None:
         """Empty the sets: what waited is in a plan.
@@ -854,7 +854,7 @@ class Ledger:
 def _has_relations(class_: type[Any]) -> bool:
     if not issubclass(class_, ModelStorage):
         return False
-    mapper = cast("Any", class_)._uow_mapper
+    mapper = type.__getattribute__(class_, "_uow_mapper")  # past what classes do for queries
     return bool(mapper.relations or mapper.links)
 
 

@@ -117,14 +117,16 @@ def _make_plan(
 ) -> FlushPlan:
     unchanged: list[Record] = []
     written = ledger.stored.noted_now()
+    recorded = ledger.recorded
+    promises = bool(late)
     steps: list[Step] = []
     if ledger.new:
         steps += _inserts(ledger, codecs, problems, late)
-    if written or ledger.recorded or late:
+    if written or recorded or promises:
         steps += _updates(ledger, codecs, problems, unchanged, written, late)
     if ledger.deleted:
         steps += _deletes(ledger, codecs)
-    if late:
+    if promises:
         _promise(steps, late, problems)
     if problems.lines:
         problems.report()
@@ -252,12 +254,17 @@ def _promised_updates(ledger: Ledger, late: LateKeys) -> dict[Record, Mapping[Ma
 
 def _written_alike(
     written: Mapping[MappedColumn, Mapping[Any, Any]],
-) -> Iterator[tuple[Mapper, list[str], list[Any]]]:
+) -> Iterable[tuple[Mapper, Sequence[str], list[Any]]]:
     """Sort objects without a record by class and by the fields that were written."""
     if len(written) == 1:
-        for column, notes in written.items():
-            yield column.mapper, [column.attribute], list(notes)
-        return
+        ((column, notes),) = written.items()
+        return ((column.mapper, (column.attribute,), list(notes)),)
+    return _sorted_by_fields(written)
+
+
+def _sorted_by_fields(
+    written: Mapping[MappedColumn, Mapping[Any, Any]],
+) -> Iterator[tuple[Mapper, Sequence[str], list[Any]]]:
     classes: dict[Mapper, list[MappedColumn]] = {}
     for column in written:
         classes.setdefault(column.mapper, []).append(column)
@@ -288,10 +295,10 @@ def _put(
     if not codec.is_plain:
         _put_into_tables(groups, kind, codec, columns, objects)
         return
-    place: Any = columns or codec  # rows of nothing given are of one class each, too
-    step = groups.get(place)
+    form = codec.form(kind, columns)
+    step = groups.get(form)
     if step is None:
-        groups[place] = Step(codec, codec.form(kind, columns), objects)
+        groups[form] = Step(codec, form, objects)
     else:
         step.objects.extend(objects)
 

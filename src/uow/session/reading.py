@@ -62,14 +62,17 @@ class Reader:
         text = codec.get_statement(for_update=lock, nowait=nowait, skip_locked=skip_locked)
         statement = text.statement(codec.encode_key(key))
         classes = None if mapper.hierarchy is None else codec.classes_by_key
-        how = ForUpdate(nowait=nowait, skip_locked=skip_locked)
-        if lock and leaves_rows_unlocked(unit, mapper, classes, how):
-            rows = await self._fetch_locked(shape_of(mapper, classes), how, statement)
+        if lock:
+            how = ForUpdate(nowait=nowait, skip_locked=skip_locked)
+            if leaves_rows_unlocked(unit, mapper, classes, how):
+                rows = await self._fetch_locked(shape_of(mapper, classes), how, statement)
+            else:
+                rows = await unit.fetch(statement, lock=True)
         else:
-            rows = await unit.fetch(statement, lock=lock)
+            rows = await unit.fetch(statement)
         if not rows:
             return None
-        return self.take_in(mapper, rows, refresh=lock, classes=codec.classes_by_key)[0]
+        return self.take_in(mapper, rows, refresh=lock, classes=classes)[0]
 
     async def refresh(self, obj: Model, mapper: Mapper, *, lock: bool) -> None:
         """Read an object again, dropping its changes.

@@ -191,8 +191,8 @@ class Session:
             flushes_first=autoflush,
         )
         self._reader = Reader(self._unit)
-        self._loader = Loader(self._unit, self._reader)
-        self._repeats = Repeats()
+        self._loads: Loader | None = None
+        self._repeats: Repeats | None = None
         frame = sys._getframe(_depth)
         self._site = (frame.f_code.co_filename, frame.f_lineno)
 
@@ -307,6 +307,13 @@ class Session:
             stacklevel=1,
             source=self,
         )
+
+    @property
+    def _loader(self) -> Loader:
+        """What loads relations; most sessions load none."""
+        if self._loads is None:
+            self._loads = Loader(self._unit, self._reader)
+        return self._loads
 
     @property
     def _can_roll_back(self) -> bool:
@@ -501,8 +508,9 @@ class Session:
         """
         mapper = mapper_of(model)
         wanted = mapper.check_key(key)
-        paths = [steps_of(path, "load") for path in load]
-        if paths:
+        paths: list[tuple[LoadStep, ...]] = []
+        if load:
+            paths = [steps_of(path, "load") for path in load]
             load_tree(paths, mapper, "load")
         outer = self._claim("get")
         try:
@@ -511,14 +519,14 @@ class Session:
                 if for_update or nowait or skip_locked:
                     lock = ForUpdate(nowait=nowait, skip_locked=skip_locked)
                 return cast("M | None", await self._loader.get(mapper, wanted, paths, lock=lock))
-            found = await self._reader.get(
+            found: M | None = await self._reader.get(
                 mapper,
                 wanted,
                 lock=for_update or nowait or skip_locked,
                 nowait=nowait,
                 skip_locked=skip_locked,
             )
-            return cast("M | None", found)
+            return found
         finally:
             self._operation = outer
 
@@ -593,6 +601,8 @@ class Session:
             for mapper, tree in trees.items():
                 await self._loader.load([o for o in owners if mapper_of(o) is mapper], tree)
             if len(owners) == 1 and self._loader.queries > before:
+                if self._repeats is None:
+                    self._repeats = Repeats()
                 self._repeats.note(place, steps)
         finally:
             self._operation = outer

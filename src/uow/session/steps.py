@@ -50,6 +50,8 @@ class Step:
         objects: the objects, in the order they are written.
         rows: the encoded values: the columns, for updates the new version, then what finds the
             row (key and old version).
+        is_root: it is about the table that every object of the step's classes has a row in.
+        is_main: a user wants the rows so; else versions, hooks and the journal know nothing.
         in_sequence: a row of it has to wait for an earlier one.
         given: by `id` of an object, what is sent instead of what it holds.
         awaited: the places in `rows` that are filled when the flush is under way.
@@ -62,6 +64,8 @@ class Step:
         "form",
         "given",
         "in_sequence",
+        "is_main",
+        "is_root",
         "kind",
         "mapper",
         "objects",
@@ -74,6 +78,8 @@ class Step:
         self.kind = form.kind
         self.mapper = form.mapper
         self.columns = form.columns
+        self.is_root = form.mapper.owner is None
+        self.is_main = form.role is Role.MAIN
         self.objects = objects
         self.rows: Sequence[tuple[Any, ...]] = ()
         self.in_sequence = False
@@ -92,16 +98,6 @@ class Step:
             f"{self.kind.name} {self.mapper.table_name}{detail}: "
             f"{count} row{'s'[: count != 1]}{why}"
         )
-
-    @property
-    def is_root(self) -> bool:
-        """Whether it is about the table that every object of the step's classes has a row in."""
-        return self.mapper.owner is None
-
-    @property
-    def is_main(self) -> bool:
-        """Whether a user wants the rows so; else versions, hooks and the journal know nothing."""
-        return self.form.role is Role.MAIN
 
 
 @final

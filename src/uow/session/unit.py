@@ -110,10 +110,9 @@ class Unit:
         if self.streams:
             await self.close_streams(abandoned=True)
         channel = self.channel
-        if (lock or self.is_explicit) and channel.connection is None:
-            await channel.begin()
+        begins = lock or self.is_explicit
         try:
-            rows = await channel.fetch(statement)
+            rows = await (channel.fetch_begun(statement) if begins else channel.fetch(statement))
         except BaseException as error:
             self._failed(error, keeps=statement.reads)
             raise
