@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 
@@ -122,6 +124,26 @@ async def test_closed_by_another_task_at_the_first_statement(
             await session.aclose()
 
     assert [type(error) for error in errors] == [SessionClosedError]
+    await anyio.sleep(0.3)
+    world.assert_quiet()
+
+
+async def test_cancelled_and_closed_by_another_task_at_the_first_statement(
+    postgresql: PostgreSQLWorld, proxy: Proxy
+) -> None:
+    """F17: the cancellation of who reads is raised, though the session is closed as well."""
+    world = postgresql
+    proxy.before(completed("SELECT"), Delay(0.3))
+    session = Session(world.database, isolation="SERIALIZABLE")
+    await session.__aenter__()
+    reading = asyncio.create_task(session.get_one(Account, 1))
+    await anyio.sleep(0.1)
+    with pytest.raises(ConcurrentUseError):
+        await session.aclose()
+    reading.cancel()
+    await asyncio.wait([reading])
+
+    assert reading.cancelled()
     await anyio.sleep(0.3)
     world.assert_quiet()
 

@@ -298,7 +298,9 @@ class Channel:
             rows = await connection.begin_and_fetch(self.options, statement)
         except BaseException as error:
             if self.connection is not connection:
-                raise closed_under_us() from error
+                if isinstance(error, UowError):
+                    raise closed_under_us() from error
+                raise  # a cancellation is one, whoever closed the session as well
             if isinstance(error, ConnectionLostError) or not connection.in_transaction:
                 self.connection = None
                 raise
