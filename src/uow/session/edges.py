@@ -8,7 +8,7 @@ circle some are written twice (`breaking`): parked before all else, or fixed up 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from uow.errors import FlushCycleError, Phase
 from uow.session.breaking import Breaker, Remedy
@@ -36,6 +36,13 @@ __all__ = ["are_in_order", "in_order"]
 Additions: TypeAlias = "dict[Op, dict[MappedColumn, Any]]"
 """What rows are written a second time with."""
 
+FEW: Final = 4
+"""Steps, for which it is remembered whether they are in order: the ways in which many forms can
+stand in a row have no end, where objects are changed in ever other columns."""
+
+ORDERS_KEPT: Final = 64
+"""How many such answers a form remembers."""
+
 
 def are_in_order(steps: Sequence[Step]) -> bool:
     """Whether steps by their kinds are in order, as can be told without a look at rows.
@@ -50,10 +57,14 @@ def are_in_order(steps: Sequence[Step]) -> bool:
             return False
     if len(steps) == 1 and len(steps[0].objects) == 1:
         return steps[0].kind is not Kind.DELETE or not _refers_to_itself(mapper)
+    if len(steps) > FEW:
+        return _are_in_order(steps)
     orders = steps[0].form.orders
     others = tuple([step.form for step in steps[1:]])
     known = orders.get(others)
     if known is None:
+        if len(orders) >= ORDERS_KEPT:
+            orders.clear()
         known = orders[others] = _are_in_order(steps)
     return known
 
