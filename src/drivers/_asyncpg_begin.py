@@ -56,7 +56,9 @@ class Ahead:
         self._plain = _plain_socket(handle._transport)
 
     def send(self, messages: bytes) -> None:
-        """Send messages. Does not wait."""
+        """Send messages. Does not wait; where the connection ended, what is sent next says so."""
+        if self._transport.is_closing():
+            return  # not every event loop takes bytes for nobody
         sent = 0
         if self._plain is not None and not self._transport.get_write_buffer_size():
             try:

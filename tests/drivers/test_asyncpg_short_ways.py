@@ -279,6 +279,33 @@ async def test_a_closed_connection(connection: AsyncpgConnection) -> None:
         await connection.execute(ONE)
 
 
+class Strict:
+    """A transport of an event loop that takes nothing once the connection has ended."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, or refuse to."""
+        if self.real.is_closing():
+            raise RuntimeError("the handler is closed")
+        self.real.write(data)
+
+
+@pytest.mark.parametrize("kind", [DirectConnection], indirect=True)
+async def test_a_closed_connection_of_a_strict_loop(connection: AsyncpgConnection) -> None:
+    """It is lost there too, as uvloop's are, whose transports raise."""
+    await connection.fetch(ONE)
+    ahead: Any = connection._ahead
+    ahead._transport, ahead._plain = Strict(ahead._transport), None
+    connection.terminate()
+    with pytest.raises(ConnectionLostError):
+        await connection.begin_and_fetch(PLAIN, ONE)
+
+
 async def test_a_connection_cut_by_the_server(
     connection: AsyncpgConnection, postgresql_driver: MakeDriver
 ) -> None:
