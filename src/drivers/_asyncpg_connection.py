@@ -454,8 +454,9 @@ class AsyncpgConnection:
             self.terminate()
         elif came_from_server(error):
             self._has_failed = True
-        elif not isinstance(error, CLIENT_ERRORS):
+        elif not isinstance(error, CLIENT_ERRORS) or isinstance(mapped, _REFUSED):
             # The client waited no longer, or fell over a value: it may have given the statement up.
+            # One that it had just prepared is open in the server still, with its locks and timeout.
             if may_rest:
                 await self._come_to_rest()
             else:
@@ -491,6 +492,9 @@ _MISREAD: Final[tuple[type[Exception], ...]] = (
     client.ProtocolViolationError,
 )
 """How the server refuses values in the binary form of another type."""
+
+_REFUSED: Final = (QueryError, ValidationError)
+"""How values end that the client does not send: one that does not fit, or too few or too many."""
 
 _STALE: Final[tuple[type[Exception], ...]] = (client.InternalServerError,)
 _BROKEN: Final[tuple[type[Exception], ...]] = (client.InternalClientError, client.ProtocolError)

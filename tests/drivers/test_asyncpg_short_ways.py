@@ -381,3 +381,38 @@ async def test_who_listens_to_statements(connection: AsyncpgConnection) -> None:
     await anyio.lowlevel.checkpoint()
 
     assert heard == [ONE.sql, ONE.sql]
+
+
+# -- values that the client refuses
+
+
+async def test_nothing_is_left_open_by_a_refused_value(
+    connection: AsyncpgConnection, postgresql_driver: MakeDriver
+) -> None:
+    """The server, which has prepared the statement, keeps no lock on its tables."""
+    other = await postgresql_driver(lock_timeout="1s").connect()
+    for values in [("x",), (1, 2)]:
+        wanted = Statement("SELECT * FROM t WHERE id = $1", values, reads=True)
+        for call in (connection.fetch, connection.execute, connection.run):
+            with pytest.raises((ValidationError, QueryError)):
+                await call(wanted)
+            await other.execute(Statement("LOCK t IN ACCESS EXCLUSIVE MODE; SELECT 1"))
+    await other.aclose()
+    assert not connection.is_closed
+    assert not connection.in_transaction
+
+
+async def test_no_statement_runs_on_after_a_refused_value(
+    kind: type[Any], postgresql_driver: MakeDriver
+) -> None:
+    """What the program does next is not in the time that the statement has."""
+    connection = await postgresql_driver(statement_timeout="100ms").connect()
+    assert type(connection._handle) is kind
+    await connection.begin(PLAIN)
+    with pytest.raises(ValidationError):
+        await connection.fetch(Statement(ONE.sql, ("x",), reads=True))
+    await anyio.sleep(0.2)
+
+    assert await connection.fetch(ONE) == [(1,)]
+    await connection.rollback()
+    await connection.aclose()
