@@ -14,6 +14,7 @@ import attrs
 import pytest
 
 from tests.uow.mapping.base import Base, make_class
+from uow import Document, View
 from uow.errors import MappingError
 from uow.mapping.columns import Column, Mapped, Sequence
 from uow.mapping.mapper import mapper_of
@@ -204,6 +205,21 @@ def test_taken_name(name: str) -> None:
     """A column named like something of the API would be unreachable, and is refused (trap 4)."""
     with pytest.raises(MappingError, match=re.escape(f"Bad.{name}")):
         define(Mapped[int], name=name)
+
+
+@pytest.mark.parametrize("base", [Document, View], ids=["Document", "View"])
+@pytest.mark.parametrize("name", ["find", "count", "all", "sum", "fetch_link", "model_dump"])
+def test_taken_name_of_a_document(base: type[Any], name: str) -> None:
+    """The verbs of documents are the library's as well, whichever part of a class they are in."""
+    settings = type("Settings", (), {"registry": Registry()})
+    namespace = {
+        "__module__": __name__,
+        "__qualname__": "Bad",
+        "__annotations__": {name: int},
+        "Settings": settings,
+    }
+    with pytest.raises(MappingError, match=rf"^Bad\.{name}: the name is taken by the library"):
+        type(base)("Bad", (base,), namespace)
 
 
 @pytest.mark.parametrize("name", ["like", "metadata", "mro", "type", "date", "unknown", "register"])
