@@ -136,7 +136,7 @@ def mapping_of(
 
 def _seconds(value: Any) -> float:
     """Give a number of seconds, or NaN, which compares with nothing."""
-    if type(value) not in (int, float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return float("nan")
     try:
         return float(value)

@@ -246,10 +246,15 @@ def test_of_drivers(url: str, name: str, value: object) -> None:
         Database(url, **({} if "?" in url else {name: value}))  # type: ignore[arg-type]
 
 
+class Seconds(float):
+    """A number as libraries of numbers have them."""
+
+
 def test_options_as_they_come() -> None:
     """Numbers are taken as they are, however Python writes them; a password may be None."""
     Database("sqlite://", busy_timeout=1e-7)
     Database("sqlite://", busy_timeout="500ms")
     Database("sqlite://", pool_timeout=math.inf)
+    Database("sqlite://", pool_timeout=Seconds(3.0), commit_timeout=Seconds(0.5))
     Database("postgresql://localhost/x", password=None, port=5433)
     Database("mongodb://localhost/x?colour=red")
