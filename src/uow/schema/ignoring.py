@@ -24,9 +24,11 @@ def patterns_of(given: Collection[str]) -> tuple[str, ...]:
     Raises:
         ValidationError: it is no list of patterns, or one is empty.
     """
-    patterns = () if isinstance(given, str) else tuple(cast("Iterable[object]", given))
+    said: object = given
+    is_list = isinstance(said, Iterable) and not isinstance(said, (str, bytes))
+    patterns = tuple(cast("Iterable[object]", said)) if is_list else ()
     texts = tuple([one for one in patterns if isinstance(one, str) and one])
-    if isinstance(given, str) or len(texts) < len(patterns):
+    if not is_list or len(texts) < len(patterns):
         raise ValidationError("ignore= is a list of patterns of names, such as ['celery_*']")
     return (OWN, *texts)
 

@@ -139,7 +139,7 @@ async def test_what_is_renamed_is_asked_for(database: Database) -> None:
         )
 
 
-@pytest.mark.parametrize("ignore", ["celery_*", [""], [3]])
+@pytest.mark.parametrize("ignore", ["celery_*", b"celery", [""], [3], None, 3])
 async def test_what_is_no_pattern(database: Database, ignore: Any) -> None:
     """One text would be read letter by letter, so it is refused as others are."""
     with pytest.raises(ValidationError, match="ignore= is a list of patterns"):
