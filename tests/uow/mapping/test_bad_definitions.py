@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -219,7 +220,7 @@ def test_taken_name_of_a_document(base: type[Any], name: str) -> None:
         "Settings": settings,
     }
     with pytest.raises(MappingError, match=rf"^Bad\.{name}: the name is taken by the library"):
-        type(base)("Bad", (base,), namespace)
+        types.new_class("Bad", (base,), exec_body=lambda body: body.update(namespace))
 
 
 @pytest.mark.parametrize("name", ["like", "metadata", "mro", "type", "date", "unknown", "register"])
