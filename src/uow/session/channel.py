@@ -307,11 +307,14 @@ class Channel:
             raise closed_under_us()
         return rows, None
 
-    async def commit(self) -> None:
+    async def commit(self, *, looks: bool = True) -> None:
         """Commit the open transaction and give the connection back.
 
         Cancellation is heard before COMMIT is sent, and then not until it has ended or its
         budget is spent; `raise_cancelled` raises it when the caller's books are in order.
+
+        Args:
+            looks: whether a cancellation may be there that no await has heard yet.
 
         Raises:
             ConnectionLostError: the connection was closed before.
@@ -319,7 +322,8 @@ class Channel:
             UowError: the store refused; the transaction was rolled back.
         """
         connection = self._open()
-        await checkpoint_if_cancelled()
+        if looks:
+            await checkpoint_if_cancelled()
         if connection.is_closed:
             raise ConnectionLostError(
                 "the connection was closed before COMMIT was sent; nothing was stored",
