@@ -162,8 +162,14 @@ class Channel:
         """
         if self._observers:
             self._tell(statement)
-        connection = self._open()
-        action = send(connection, statement, returns=returns)
+        connection = self.connection
+        if connection is None:
+            raise closed_under_us()
+        action: Awaitable[Any]
+        if isinstance(statement, Statement):
+            action = connection.fetch(statement) if returns else connection.execute(statement)
+        else:
+            action = send(connection, statement, returns=returns)
         return self._inside(connection, action, Phase.FLUSH)
 
     async def open_stream(

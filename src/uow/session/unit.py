@@ -344,7 +344,8 @@ class Unit:
             if not is_silent and self.hooks.hears("before_commit"):
                 await self.hooks.call("before_commit")
             flush = await self._prepare(is_silent=is_silent)
-            if flush is not None and self._commits_alone(flush):
+            is_begun = self.channel.connection is not None
+            if flush is not None and not is_begun and self._commits_alone(flush):
                 await self._commit_alone(flush)
             else:
                 if flush is not None:
@@ -389,8 +390,7 @@ class Unit:
     def _commits_alone(self, flush: Flush) -> bool:
         """Whether the unit is one statement that can be its own transaction."""
         return (
-            self.channel.connection is None
-            and self.channel.options.isolation is None
+            self.channel.options.isolation is None
             and not self.leaves_token
             and not self.hooks.hears("after_flush")
             and not flush.is_heard
