@@ -26,6 +26,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 SWEEP: Final = "tests/faults/test_cancel_sweep.py"
 FINISH_TESTS: Final = "tests/uow/session/test_finish.py"
 CANCELLATION: Final = "tests/faults/test_cancellation.py"
+FIRST_STATEMENT: Final = "tests/faults/test_postgresql_first_statement.py"
 FAILED: Final = "tests/faults/test_failed_units.py"
 STATEFUL: Final = "tests/faults/test_stateful.py"
 UNKNOWN: Final = "tests/faults/test_commit_unknown.py"
@@ -538,15 +539,57 @@ DEFECTS: Final = (
             Change(
                 UNIT,
                 "                if self.channel.connection is not None:\n"
-                "                    await self._commit_transaction()\n",
+                "                    await self._commit_transaction(",
                 "                for frame in self.ledger.frames:\n"
                 "                    for function in frame.callbacks:\n"
                 "                        function()\n"
                 "                if self.channel.connection is not None:\n"
-                "                    await self._commit_transaction()\n",
+                "                    await self._commit_transaction(",
             ),
         ),
         (f"{UNKNOWN}::test_hooks_of_what_is_not_committed",),
+    ),
+    Defect(
+        "a cancellation that is there before COMMIT is not heard",
+        (
+            Change(
+                CHANNEL,
+                "        if looks:\n            await checkpoint_if_cancelled()\n",
+                "",
+            ),
+        ),
+        (
+            f"{CANCELLATION}::test_cancelled_before_commit_is_sent",
+            f"{FIRST_STATEMENT}::test_cancelled_before_commit_is_sent",
+        ),
+    ),
+    Defect(
+        "a BEGIN that went ahead of what was not sent is forgotten",
+        (
+            Change(
+                ASYNCPG,
+                "            if not (self.in_transaction or self.is_closed):\n"
+                "                await self._come_to_rest()\n",
+                "",
+            ),
+        ),
+        ("tests/drivers/test_asyncpg_short_ways.py::test_a_statement_that_was_not_sent",),
+    ),
+    Defect(
+        "a first statement that fails loses its transaction",
+        (
+            Change(
+                CHANNEL,
+                "if isinstance(error, ConnectionLostError) or not connection.in_transaction:",
+                "if isinstance(error, Exception):",
+            ),
+        ),
+        (f"{FIRST_STATEMENT}::test_first_statement_that_fails",),
+    ),
+    Defect(
+        "who waits for COMMIT is woken late, or never",
+        (Change("src/uow/session/alarm.py", "            sleeper.wake()\n", ""),),
+        ("tests/uow/session/test_alarm.py", FINISH_TESTS),
     ),
     Defect(
         "after one loss the idle connections are given out untested",

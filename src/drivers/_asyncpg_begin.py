@@ -25,21 +25,38 @@ _MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 """Linux keeps what is sent with it until more is sent, so that both travel as one packet."""
 
 
-@lru_cache(maxsize=32)
-def begin_messages(text: str) -> bytes:
-    """Give the messages that run one command without a name, parameters or results.
-
-    Args:
-        text: a single command, in ASCII.
-    """
-    parse = b"\0" + text.encode("ascii") + b"\0" + b"\0\0"
-    bind = b"\0\0" + b"\0\0" + b"\0\0" + b"\0\0"
-    execute = b"\0" + b"\0\0\0\0"
-    return _message(b"P", parse) + _message(b"B", bind) + _message(b"E", execute)
+_NAME: Final = b"uow_begin"
+"""What the plain BEGIN is called on a connection that keeps its statements: to parse it each time
+takes the server longer than to run it."""
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
     return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+def _parse(name: bytes, text: bytes) -> bytes:
+    return _message(b"P", name + b"\0" + text + b"\0" + b"\0\0")
+
+
+def _run(name: bytes) -> bytes:
+    """Bind and Execute, without parameters or results."""
+    bind = b"\0" + name + b"\0" + b"\0\0" + b"\0\0" + b"\0\0"
+    return _message(b"B", bind) + _message(b"E", b"\0" + b"\0\0\0\0")
+
+
+@lru_cache(maxsize=32)
+def begin_messages(text: str) -> bytes:
+    """Give the messages that run one command without a name.
+
+    Args:
+        text: a single command, in ASCII.
+    """
+    return _parse(b"", text.encode("ascii")) + _run(b"")
+
+
+# To close a statement that is not there is no error.
+_PREPARED: Final = _run(_NAME)
+_PREPARE: Final = _message(b"C", b"S" + _NAME + b"\0") + _parse(_NAME, b"BEGIN") + _PREPARED
 
 
 class Ahead:
@@ -47,18 +64,29 @@ class Ahead:
 
     Args:
         handle: asyncpg's connection.
+        keeps_statements: whether statements with names are there the next time.
+
+    Attributes:
+        is_prepared: the server was seen to know the plain BEGIN by its name, and nothing was sent
+            since that might make it forget.
     """
 
-    __slots__ = ("_plain", "_transport")
+    __slots__ = ("_keeps_statements", "_plain", "_transport", "is_prepared")
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, *, keeps_statements: bool) -> None:
         self._transport = handle._transport
         self._plain = _plain_socket(handle._transport)
+        self._keeps_statements = keeps_statements
+        self.is_prepared = False
 
-    def send(self, messages: bytes) -> None:
-        """Send messages. Does not wait; where the connection ended, what is sent next says so."""
+    def begin(self, text: str) -> None:
+        """Send what begins a transaction. Does not wait; who sends next learns of a lost server."""
         if self._transport.is_closing():
             return  # not every event loop takes bytes for nobody
+        if text != "BEGIN" or not self._keeps_statements:
+            messages = begin_messages(text)
+        else:
+            messages = _PREPARED if self.is_prepared else _PREPARE
         sent = 0
         if self._plain is not None and not self._transport.get_write_buffer_size():
             try:

@@ -24,7 +24,7 @@ from typing import Final, NoReturn, TypeVar, final
 
 import anyio
 
-from uow.drivers._asyncpg_begin import Ahead, begin_messages
+from uow.drivers._asyncpg_begin import Ahead
 from uow.drivers._asyncpg_codecs import with_zones
 from uow.drivers._asyncpg_errors import came_from_server, cause_of, error_for
 from uow.drivers._asyncpg_handle import CLIENT_ERRORS, Handle, Prepared, ServerError, client
@@ -111,7 +111,7 @@ class AsyncpgConnection:
 
     def __init__(self, handle: Handle, *, keeps_statements: bool) -> None:
         self._handle = handle
-        self._ahead = Ahead(handle)
+        self._ahead = Ahead(handle, keeps_statements=keeps_statements)
         self._keeps_statements = keeps_statements
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
@@ -158,6 +158,7 @@ class AsyncpgConnection:
     def taint(self) -> None:
         """Note that somebody had asyncpg's own connection."""
         self._effect = Effect.MORE
+        self._ahead.is_prepared = False
 
     # -- statements
 
@@ -243,6 +244,8 @@ class AsyncpgConnection:
         if refusal is not None:
             raise QueryError(refusal)
         effect = effect_of(statement.sql)
+        if effect is not Effect.NOTHING:
+            self._ahead.is_prepared = False  # it may be DEALLOCATE, or call what runs that
         if effect.value > self._effect.value:
             self._effect = effect
         prepared = await self._prepare(statement.sql)
@@ -276,14 +279,19 @@ class AsyncpgConnection:
         """Begin a transaction, and return the rows of its first statement, in one round trip."""
         if options.defer_constraints or not self._handle.takes_ahead:  # that is a second command
             return await begin_then_fetch(self, options, statement)
-        self._ahead.send(begin_messages(self._begin_text(options)))
+        ahead = self._ahead
+        ahead.begin(self._begin_text(options))
         try:
-            return await self.fetch(statement)
+            rows = await self.fetch(statement)
         except BaseException:
+            ahead.is_prepared = False  # for all we know
             # A statement that asyncpg refused to send left it without word of our BEGIN.
             if not (self.in_transaction or self.is_closed):
                 await self._come_to_rest()
             raise
+        if options is PLAIN:
+            ahead.is_prepared = True
+        return rows
 
     def _begin_text(self, options: TransactionOptions) -> str:
         # The server only warns.

@@ -224,6 +224,42 @@ async def test_a_statement_that_was_not_sent(connection: AsyncpgConnection) -> N
     assert not connection.is_closed
 
 
+@pytest.mark.parametrize("sql", ["DEALLOCATE ALL", "SELECT forget()"])
+async def test_a_name_that_is_forgotten(connection: AsyncpgConnection, sql: str) -> None:
+    """Raw SQL may make the server forget its statements: BEGIN is told to it again."""
+    await connection.execute(
+        Statement(
+            "CREATE FUNCTION forget() RETURNS INT LANGUAGE plpgsql AS"
+            " $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN 1; END $$"
+        )
+    )
+    for _ in range(2):
+        await connection.begin_and_fetch(PLAIN, Statement("SELECT now()", reads=True))
+        await connection.rollback()
+    await connection.run(Statement(sql))
+    # A statement that asyncpg has not prepared: what it has is forgotten as well.
+    assert await connection.begin_and_fetch(PLAIN, ONE) == [(1,)]
+    assert connection.in_transaction
+    await connection.rollback()
+
+
+@pytest.mark.parametrize("kind", [DirectConnection], indirect=True)
+async def test_a_name_that_is_forgotten_unseen(connection: AsyncpgConnection) -> None:
+    """What nobody could see is an error once, in a unit that can be run again."""
+    for _ in range(2):
+        await connection.begin_and_fetch(PLAIN, ONE)
+        await connection.rollback()
+    await connection._handle.execute('DEALLOCATE "uow_begin"')
+    with pytest.raises(SchemaChangedError) as caught:
+        await connection.begin_and_fetch(PLAIN, ONE)
+
+    assert caught.value.retryable
+    assert not connection.in_transaction
+    assert await connection.begin_and_fetch(PLAIN, ONE) == [(1,)]
+    assert connection.in_transaction
+    await connection.rollback()
+
+
 async def test_an_unknown_isolation_level(connection: AsyncpgConnection) -> None:
     """It is refused before anything is sent."""
     with pytest.raises(QueryError, match="no isolation level is called"):

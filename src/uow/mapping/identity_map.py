@@ -38,6 +38,8 @@ def has_object_ids(mapper: Mapper) -> bool:
 
 def new_identity_map(mapper: Mapper) -> dict[Any, Any]:
     """Make an empty map for the objects of a class and those below it."""
+    if mapper.document is None:
+        return {}
     return ObjectIdMap() if has_object_ids(mapper) else {}
 
 

@@ -162,8 +162,14 @@ class Channel:
         """
         if self._observers:
             self._tell(statement)
-        connection = self._open()
-        action = send(connection, statement, returns=returns)
+        connection = self.connection
+        if connection is None:
+            raise closed_under_us()
+        action: Awaitable[Any]
+        if isinstance(statement, Statement):
+            action = connection.fetch(statement) if returns else connection.execute(statement)
+        else:
+            action = send(connection, statement, returns=returns)
         return self._inside(connection, action, Phase.FLUSH)
 
     async def open_stream(
@@ -309,11 +315,14 @@ class Channel:
             raise closed_under_us()
         return rows, None
 
-    async def commit(self) -> None:
+    async def commit(self, *, looks: bool = True) -> None:
         """Commit the open transaction and give the connection back.
 
         Cancellation is heard before COMMIT is sent, and then not until it has ended or its
         budget is spent; `raise_cancelled` raises it when the caller's books are in order.
+
+        Args:
+            looks: whether a cancellation may be there that no await has heard yet.
 
         Raises:
             ConnectionLostError: the connection was closed before.
@@ -321,7 +330,8 @@ class Channel:
             UowError: the store refused; the transaction was rolled back.
         """
         connection = self._open()
-        await checkpoint_if_cancelled()
+        if looks:
+            await checkpoint_if_cancelled()
         if connection.is_closed:
             raise ConnectionLostError(
                 "the connection was closed before COMMIT was sent; nothing was stored",

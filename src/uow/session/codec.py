@@ -193,8 +193,12 @@ class Codec:
                 without_key.append(obj)
             else:
                 with_key.append(obj)
-        groups = ((self.writable, with_key), (self._without_auto, without_key))
-        return {columns: found for columns, found in groups if found}, rest
+        plain: dict[tuple[MappedColumn, ...], list[Any]] = {}
+        if with_key:
+            plain[self.writable] = with_key
+        if without_key:
+            plain[self._without_auto] = without_key
+        return plain, rest
 
     def given(
         self, obj: Any, promised: Container[MappedColumn] = ()

@@ -532,7 +532,8 @@ class Flush:
             versions = values_of(step.rows, len(step.columns))
             for obj, made in zip(step.objects, versions, strict=True):
                 version.set_slot(obj, made)
-        self._fill_generated(step, answers)
+        if step.form.generated:
+            self._fill_generated(step, answers)
         stored = self._ledger.stored
         for obj in [obj for obj in step.objects if obj._uow_state is not stored]:
             record = obj._uow_state

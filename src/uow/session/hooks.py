@@ -55,6 +55,11 @@ class HookCaller:
         """Whether a hook is running."""
         return self.task is not None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is no hook for anything, as in most programs."""
+        return not (self._own or session_hooks._by_event or event.has_object_hooks)
+
     def hears(self, name: str) -> bool:
         """Whether the session has hooks for an event."""
         own = self._own

@@ -347,7 +347,8 @@ class Ledger:
     @property
     def may_cascade(self) -> bool:
         """Whether something that waits may concern what is related to it."""
-        return self.relates or any(r.obj._uow_mapper.relations for r in self.deleted)
+        deleted = self.deleted
+        return self.relates or bool(deleted and any(r.obj._uow_mapper.relations for r in deleted))
 
     @property
     def is_clean(self) -> bool:
@@ -694,7 +695,7 @@ class Ledger:
     def leaking(self, mapper: Mapper) -> Frame | None:
         """The innermost frame whose writes rows of a class may show without our knowing."""
         for frame in reversed(self.frames):
-            if frame.shows_in(mapper):
+            if frame.is_leaky or (frame.deleted and frame.shows_in(mapper)):
                 return frame
         return None
 

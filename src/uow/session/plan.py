@@ -123,7 +123,8 @@ def _make_plan(
     if ledger.new:
         steps += _inserts(ledger, codecs, problems, late)
     if written or recorded or promises:
-        steps += _updates(ledger, codecs, problems, unchanged, written, late)
+        promised = _promised_updates(ledger, late) if promises else {}
+        steps += _updates(ledger, codecs, problems, unchanged, written, promised)
     if ledger.deleted:
         steps += _deletes(ledger, codecs)
     if promises:
@@ -215,10 +216,9 @@ def _updates(  # noqa: PLR0917 - all of them are what the plan is made of
     problems: Problems,
     unchanged: list[Record],
     written: Mapping[MappedColumn, Mapping[Any, Any]],
-    late: LateKeys,
+    promised: Mapping[Record, Mapping[MappedColumn, Any]],
 ) -> Iterable[Step]:
     groups: dict[Any, Step] = {}
-    promised = _promised_updates(ledger, late) if late else {}
     for mapper, names, objects in _written_alike(written) if written else ():
         codec = codecs.of(mapper)
         columns = codec.columns_of(names)

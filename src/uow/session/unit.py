@@ -210,21 +210,22 @@ class Unit:
 
     async def flush(self) -> None:
         """Write what waits; see `Session.flush`."""
-        flush = await self._prepare()
+        is_silent = self.hooks.is_silent
+        flush = await self._prepare(is_silent=is_silent)
         if flush is not None:
-            await self._send(flush)
+            await self._send(flush, is_silent=is_silent)
 
-    async def _prepare(self) -> Flush | None:
-        """Run the hooks and make the plan. None: there is nothing to write."""
+    async def _prepare(self, *, is_silent: bool) -> Flush | None:
+        """Run the hooks, if there are any, and make the plan. None: there is nothing to write."""
         ledger = self.ledger
         if self.streams:
             await self.close_streams(abandoned=True)
-        if self.hooks.hears("before_flush"):
+        if not is_silent and self.hooks.hears("before_flush"):
             await self.hooks.call("before_flush")
         if ledger.is_untouched:
             return None
         links = await self._gather()
-        is_heard = self.hooks.hears_objects(ledger)
+        is_heard = not is_silent and self.hooks.hears_objects(ledger)
         if is_heard:
             await self.hooks.before_objects(ledger)
             links |= await self._gather()
@@ -248,7 +249,7 @@ class Unit:
             await delete_linked(self)
         return await gather(self) if ledger.may_cascade else {}
 
-    async def _send(self, flush: Flush) -> None:
+    async def _send(self, flush: Flush, *, is_silent: bool) -> None:
         """Write in the transaction; it is begun if it is not open."""
         flush.take()
         hooks, channel = self.hooks, self.channel
@@ -258,7 +259,7 @@ class Unit:
             await flush.send(channel.write, channel.look)
             if flush.is_heard:
                 await hooks.after_objects(flush.plan)
-            if hooks.hears("after_flush"):
+            if not is_silent and hooks.hears("after_flush"):
                 await hooks.call("after_flush")
         except BaseException as error:
             if not channel.options.atomic and flush.only_statement is None:
@@ -338,17 +339,19 @@ class Unit:
                 raise ObjectStateError(
                     "commit() while a stream of this transaction is open; leave its block first"
                 )
+        is_silent = self.hooks.is_silent
         try:
-            if self.hooks.hears("before_commit"):
+            if not is_silent and self.hooks.hears("before_commit"):
                 await self.hooks.call("before_commit")
-            flush = await self._prepare()
-            if flush is not None and self._commits_alone(flush):
+            flush = await self._prepare(is_silent=is_silent)
+            is_begun = self.channel.connection is not None
+            if flush is not None and not is_begun and self._commits_alone(flush):
                 await self._commit_alone(flush)
             else:
                 if flush is not None:
-                    await self._send(flush)
+                    await self._send(flush, is_silent=is_silent)
                 if self.channel.connection is not None:
-                    await self._commit_transaction()
+                    await self._commit_transaction(looks=flush is None or not is_silent)
         except BaseException as error:
             if self.unknown is None:
                 self.outcome = Outcome.NOT_APPLIED
@@ -387,8 +390,7 @@ class Unit:
     def _commits_alone(self, flush: Flush) -> bool:
         """Whether the unit is one statement that can be its own transaction."""
         return (
-            self.channel.connection is None
-            and self.channel.options.isolation is None
+            self.channel.options.isolation is None
             and not self.leaves_token
             and not self.hooks.hears("after_flush")
             and not flush.is_heard
@@ -407,14 +409,20 @@ class Unit:
             self._lost(error)
             raise
 
-    async def _commit_transaction(self) -> None:
+    async def _commit_transaction(self, *, looks: bool) -> None:
+        """Commit.
+
+        Args:
+            looks: code of the user may have run since a statement was last waited for, and may have
+                cancelled us; else that was heard there.
+        """
         # What was only read is as good unanswered.
         leaves_token = self.leaves_token and not self.is_read_only
         token = new_token(self.channel.database) if leaves_token else None
         try:
             if token is not None:
                 await token.leave(self.channel)
-            await self.channel.commit()
+            await self.channel.commit(looks=looks)
             if token is not None:
                 token.answered(self.channel.database)
         except CommitUnknownError as error:
