@@ -504,7 +504,10 @@ _MISREAD: Final[tuple[type[Exception], ...]] = (
 _REFUSED: Final = (QueryError, ValidationError)
 """How values end that the client does not send: one that does not fit, or too few or too many."""
 
-_STALE: Final[tuple[type[Exception], ...]] = (client.InternalServerError,)
+_STALE: Final[tuple[type[Exception], ...]] = (
+    client.InternalServerError,
+    client.InvalidSQLStatementNameError,
+)
 _BROKEN: Final[tuple[type[Exception], ...]] = (client.InternalClientError, client.ProtocolError)
 
 

@@ -245,7 +245,7 @@ async def test_a_name_that_is_forgotten(connection: AsyncpgConnection, sql: str)
 
 @pytest.mark.parametrize("kind", [DirectConnection], indirect=True)
 async def test_a_name_that_is_forgotten_unseen(connection: AsyncpgConnection) -> None:
-    """What nobody could see is an error once, in a unit that can be run again."""
+    """What nobody could see is an error once, in a unit that can be run again elsewhere."""
     for _ in range(2):
         await connection.begin_and_fetch(PLAIN, ONE)
         await connection.rollback()
@@ -254,10 +254,18 @@ async def test_a_name_that_is_forgotten_unseen(connection: AsyncpgConnection) ->
         await connection.begin_and_fetch(PLAIN, ONE)
 
     assert caught.value.retryable
-    assert not connection.in_transaction
-    assert await connection.begin_and_fetch(PLAIN, ONE) == [(1,)]
-    assert connection.in_transaction
-    await connection.rollback()
+    assert connection.is_closed
+
+
+async def test_statements_that_are_forgotten_unseen(connection: AsyncpgConnection) -> None:
+    """A connection whose statements a function has dropped is not used for ever."""
+    await connection.fetch(ONE)
+    await connection._handle.execute("DEALLOCATE ALL")
+    with pytest.raises(SchemaChangedError) as caught:
+        await connection.fetch(ONE)
+
+    assert caught.value.retryable
+    assert connection.is_closed
 
 
 async def test_an_unknown_isolation_level(connection: AsyncpgConnection) -> None:

@@ -271,13 +271,15 @@ def _check_names(body: ClassBody, fields: Iterable[str]) -> None:
     """Refuse columns that would hide something of the library's, or be hidden by it."""
     if body.namespace.get("__slots__"):
         raise MappingError(f"{body.name}: a mapped class must not have __slots__ of its own")
-    # With the parts of a class of ours, some of which are no mapped classes by themselves.
+    # The verbs of documents are in parts of their classes that are no mapped classes by themselves.
+    # A view may have fields of these names, and many have a `count`: it is read by `find` alone.
+    keeps_verbs = not _is_one(body, "_uow_is_view")
     ours = {
         part
         for base in body.bases
         for class_ in base.__mro__
         if issubclass(class_, ModelStorage) and not _is_of_user(class_)
-        for part in class_.__mro__
+        for part in (class_.__mro__ if keeps_verbs else (class_,))
     }
     taken = {attribute for class_ in ours for attribute in vars(class_)}
     for field in fields:
