@@ -205,8 +205,9 @@ class Connection(Protocol):
     async def commit(self) -> None:
         """Commit. Shields nothing: the caller holds a shield with a budget.
 
-        A call cancelled while COMMIT was under way leaves `is_closed` true, and nobody knows
-        what became of the transaction; one cancelled before leaves it open.
+        The caller has also looked for a cancellation that was there before. One that comes while
+        COMMIT is under way leaves `is_closed` true, and nobody knows what became of the
+        transaction.
 
         Raises:
             TransactionPoisonedError: the store rolled back instead.
