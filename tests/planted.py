@@ -580,8 +580,8 @@ DEFECTS: Final = (
         (
             Change(
                 CHANNEL,
-                "if isinstance(error, ConnectionLostError) or not connection.in_transaction:",
-                "if isinstance(error, Exception):",
+                "            if not has_begun:\n",
+                "            if isinstance(error, Exception):\n",
             ),
         ),
         (f"{FIRST_STATEMENT}::test_first_statement_that_fails",),

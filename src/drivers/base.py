@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_check
 
 import attrs
 
-from uow.errors import Outcome
+from uow.errors import Outcome, Phase, UowError
 from uow.statement import Load, Many, Numbered, Statement
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ class Connection(Protocol):
             The rows, in the store's order.
 
         Raises:
-            UowError: as `begin` and `fetch`.
+            UowError: as `begin` and `fetch`. Its phase is QUERY if the transaction had begun for
+                sure: a connection that is lost then was lost in the middle of a unit.
         """
         ...
 
@@ -254,7 +255,11 @@ async def begin_then_fetch(
 ) -> list[Row]:
     """Begin a transaction, then run its first statement; see `Connection.begin_and_fetch`."""
     await connection.begin(options)
-    return await connection.fetch(statement)
+    try:
+        return await connection.fetch(statement)
+    except UowError as error:
+        error.phase = error.phase or Phase.QUERY
+        raise
 
 
 @runtime_checkable

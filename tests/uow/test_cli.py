@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -101,6 +102,14 @@ def test_own_import_errors_are_not_hidden() -> None:
     assert "Traceback" in run.stderr
 
 
+@pytest.fixture
+def hears_interrupts() -> Iterator[None]:
+    """Have programs hear SIGINT; those of a shell's background job are started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted(begun: Path, *arguments: str, cwd: Path) -> tuple[int, str, str]:
     """Run `uow` until a file is there, and send SIGINT; how it ended, and what it wrote."""
     command = [sys.executable, *MODULE, *arguments]
@@ -134,6 +143,7 @@ class Sleeping(Migration):
 """
 
 
+@pytest.mark.usefixtures("hears_interrupts")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_an_interrupted_command(options: tuple[str, ...], tmp_path: Path) -> None:
     """SIGINT takes back what can be, and is told of in one line; the exit code is the shells'."""
@@ -159,6 +169,7 @@ class Person(Table):
 """
 
 
+@pytest.mark.usefixtures("hears_interrupts")
 def test_an_interrupted_question(tmp_path: Path) -> None:
     """Who is asked something at a terminal can leave instead of answering."""
     (tmp_path / "shop_models.py").write_text(MODELS, encoding="utf-8")
@@ -189,6 +200,7 @@ def test_an_interrupted_question(tmp_path: Path) -> None:
     assert written.endswith(b"uow: interrupted\r\n")
 
 
+@pytest.mark.usefixtures("hears_interrupts")
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_an_interrupted_demo(loop: str, tmp_path: Path) -> None:
     """It is the same in either loop, wherever the command is."""

@@ -307,7 +307,11 @@ class Channel:
                 if isinstance(error, UowError):
                     raise closed_under_us() from error
                 raise  # a cancellation is one, whoever closed the session as well
-            if isinstance(error, ConnectionLostError) or not connection.in_transaction:
+            if isinstance(error, ConnectionLostError):
+                has_begun = error.phase is Phase.QUERY
+            else:
+                has_begun = connection.in_transaction
+            if not has_begun:
                 self.connection = None
                 raise
             return [], error
