@@ -26,8 +26,8 @@ _MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 
 
 _NAME: Final = b"uow_begin"
-"""What the plain BEGIN is called on a connection that keeps its statements: to parse it each time
-takes the server longer than to run it."""
+"""What the plain BEGIN is called on a connection that keeps its statements, so that the server parses
+it once."""
 
 
 def _message(kind: bytes, body: bytes) -> bytes:

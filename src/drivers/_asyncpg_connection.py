@@ -277,7 +277,8 @@ class AsyncpgConnection:
 
     async def begin_and_fetch(self, options: TransactionOptions, statement: Statement) -> list[Row]:
         """Begin a transaction, and return the rows of its first statement, in one round trip."""
-        if options.defer_constraints or not self._handle.takes_ahead:  # that is a second command
+        # To defer constraints is a command of its own, which a single BEGIN cannot carry.
+        if options.defer_constraints or not self._handle.takes_ahead:
             return await begin_then_fetch(self, options, statement)
         ahead = self._ahead
         ahead.begin(self._begin_text(options))

@@ -277,7 +277,8 @@ class Channel:
         """Begin the transaction with a statement that reads, in one round trip where that can be.
 
         Nothing of the unit was done before it, and it does nothing itself: so it is taken again on
-        another connection if this one turns out to be lost, as BEGIN alone is.
+        another connection if this one turns out to be lost, as BEGIN alone is. Not so where BEGIN
+        was answered before it was sent: that is the middle of a unit.
         """
         if self._observers:
             self._tell("BEGIN")

@@ -388,7 +388,7 @@ class Unit:
             await self.hooks.after_commit(callbacks)
 
     def _commits_alone(self, flush: Flush) -> bool:
-        """Whether the unit is one statement that can be its own transaction."""
+        """Whether a unit that has not begun is one statement that can be its own transaction."""
         return (
             self.channel.options.isolation is None
             and not self.leaves_token
