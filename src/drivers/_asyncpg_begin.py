@@ -26,8 +26,7 @@ _MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 
 
 _NAME: Final = b"uow_begin"
-"""What the plain BEGIN is called on a connection that keeps its statements, so that the server parses
-it once."""
+"""What the plain BEGIN is called on a connection that keeps its statements: it is parsed once."""
 
 
 def _message(kind: bytes, body: bytes) -> bytes:

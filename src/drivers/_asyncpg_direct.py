@@ -1,9 +1,9 @@
 """The short way to the server for a statement that asyncpg has prepared before.
 
 From `Connection.fetch` to the protocol asyncpg goes through nine calls, for every statement. A unit
-of work sends small ones: there that is a twentieth of what it costs. asyncpg takes a class of ours for
-its connections (`connection_class`), and that one looks into the cache of statements by itself and
-hands what it finds to the protocol. Whatever is out of the ordinary goes asyncpg's own way.
+of work sends small ones: there that is a twentieth of what it costs. asyncpg takes a class of ours
+for its connections (`connection_class`), and that one looks into the cache of statements by itself
+and hands what it finds to the protocol. Whatever is out of the ordinary goes asyncpg's own way.
 
 What it uses of asyncpg is asyncpg's own affair, and so is what `_asyncpg_begin` relies on. So both
 are for the versions that were tried; with a later one everything goes the public way.
